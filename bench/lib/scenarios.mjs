@@ -1,0 +1,127 @@
+// What is measured, and against which bar. Each scenario returns {rows, verdicts, detail}: rows are lines of the table,
+// verdicts say {what, bar, measured, ok}.
+import { busyBetween, cpuBetween, cpuOf, memoryOf, ticksOf } from './cpu.mjs';
+import { measure, median, together } from './measure.mjs';
+import { paired } from './paired.mjs';
+import { BOTH_CPUS, OTHER_CPU } from './stage.mjs';
+
+const PAIRED_BARS = { single: 0.8, burst: 3 };
+const RATE_BAR_MS = 50;
+const IDLE_BAR_BYTES = 6 * 1024;
+const IDLE_BAR_SHARE = 0.01;
+
+function pairedResult(result, name, bareName, bar) {
+  const spread = `${Math.min(...result.ratios).toFixed(2)}-${Math.max(...result.ratios).toFixed(2)}`;
+  return {
+    rows: [{ name: bareName, ...result.bare }, { name: 'causeway', ...result.causeway, ratio: result.ratio }],
+    verdicts: [{ what: `${name}: deliveries per CPU second against ${bareName}`, bar: `>= ${bar.toFixed(2)}`,
+      measured: `${result.ratio.toFixed(2)} (${spread})`, ok: result.ratio >= bar }],
+    detail: result,
+  };
+}
+
+export async function single(stage, { quick, rounds, note }) {
+  const starts = quick ? 1 : 2;
+  const result = await paired(stage, { join: 1, count: 180, rate: 60, warm: 60, linger: 0, starts,
+    rounds: Math.ceil((rounds ?? (quick ? 3 : 8)) / starts), note });
+  return pairedResult(result, 'single events, 60/s', 'bare k=1', PAIRED_BARS.single);
+}
+
+export async function burst(stage, { quick, rounds, note }) {
+  const starts = quick ? 1 : 3;
+  const result = await paired(stage, { join: 16, count: 2000, rate: 0, repeat: 2, warm: 2000, linger: 5, starts,
+    rounds: Math.ceil((rounds ?? (quick ? 3 : 9)) / starts), note });
+  return pairedResult(result, 'burst of 2,000', 'bare k=16', PAIRED_BARS.burst);
+}
+
+// A rate is held only with its latency: joining lets any server keep up if it may be late enough.
+export async function rate(stage, { quick, note }) {
+  const server = await stage.server();
+  const clients = await stage.clients(server, { linger: 1 });
+  await measure(clients, 5000, 5000);
+  const out = { rows: [], verdicts: [], detail: {} };
+  const runs = quick ? 1 : 3;
+  for (const perSecond of [10000, 20000]) {
+    const results = [];
+    for (let i = 0; i < runs; i++) {
+      results.push(await measure(clients, perSecond * (quick ? 5 : 10), perSecond));
+      note(`${perSecond}/s: p99 ${(results.at(-1).latency.p99 / 1000).toFixed(1)} ms`);
+    }
+    const all = together(results);
+    out.rows.push({ name: `${perSecond} events/s`, ...all });
+    out.detail[perSecond] = results;
+    const late = Math.max(...results.map((r) => r.published.late)) / 1000;
+    const measured = `${(all.p99 / 1000).toFixed(1)} ms (${results.map((r) => (r.latency.p99 / 1000).toFixed(1)).join(', ')})`;
+    out.verdicts.push({ what: `${perSecond} events/s to 1,000: p99${late > 5 ? ` (publisher late by ${late.toFixed(0)} ms)` : ''}`,
+      bar: perSecond === 10000 ? `< ${RATE_BAR_MS} ms` : 'none', measured,
+      ok: perSecond !== 10000 || all.p99 / 1000 < RATE_BAR_MS });
+  }
+  await stage.stop(clients.load, clients.publisher, server);
+  return out;
+}
+
+// User memory is what the process grew by from "ready and nobody connected"; what the kernel keeps is not in it.
+export async function idle(stage, { quick, note }) {
+  const count = 15000;
+  const seconds = quick ? 35 : 90;
+  const server = await stage.server({ fetchWait: 500 });
+  const memory = memoryOf(server.pid);
+  const connecting = cpuOf(server.pid);
+  const clients = await stage.clients(server, { subscribers: count, publish: false });
+  const connected = cpuBetween(connecting, cpuOf(server.pid));
+  note(`${count} connected in ${clients.opened.seconds.toFixed(1)} s, ${connected.seconds.toFixed(1)} s of server CPU`);
+  const before = cpuOf(server.pid);
+  const ticks = ticksOf(OTHER_CPU);
+  clients.load.say(`hold ${seconds}`);
+  const hold = await clients.load.answer('hold');
+  const held = cpuBetween(before, cpuOf(server.pid));
+  const after = memoryOf(server.pid);
+  if (!hold.ok) throw new Error(`${hold.lost} of ${count} idle connections were lost`);
+  if (hold.pings < count * Math.floor((seconds - 1) / 30)) throw new Error(`only ${hold.pings} pings in ${seconds} s`);
+  await stage.stop(clients.load, server);
+  const each = (after.resident - memory.resident) / count;
+  const share = held.seconds / hold.seconds;
+  return {
+    rows: [{ name: `idle ${count}`, serverShare: share, loadShare: hold.cpu / hold.seconds,
+      otherBusy: busyBetween(ticks, ticksOf(OTHER_CPU)), threads: held.threads, seconds: hold.seconds }],
+    verdicts: [
+      { what: '15,000 idle: user memory of each', bar: '<= 6.00 KiB', measured: `${(each / 1024).toFixed(2)} KiB`, ok: each <= IDLE_BAR_BYTES },
+      { what: `15,000 idle, 30 s pings, ${seconds} s: share of a core`, bar: '< 1 %', measured: `${(share * 100).toFixed(2)} %`, ok: share < IDLE_BAR_SHARE },
+      { what: '15,000 connect: wall / server CPU', bar: 'none', measured: `${clients.opened.seconds.toFixed(2)} s / ${connected.seconds.toFixed(2)} s`, ok: true },
+    ],
+    detail: { memory, after, hold, connect: { ...clients.opened, cpu: connected }, held },
+  };
+}
+
+/* Do two loops on two cores beat one? Single events, far enough apart that none is joined, to so many subscribers that
+   one event takes one loop several milliseconds of a core: how long until the last subscriber has it. Servers, client
+   and publisher may use both cores in both cases, so the client's work counts against the second loop. */
+export async function loops(stage, { quick, rounds, note }) {
+  const subscribers = 4000;
+  const servers = [];
+  const clients = [];
+  for (const n of [1, 2]) {
+    servers.push(await stage.server({ cpus: BOTH_CPUS, loops: n, name: `loops-${n}` }));
+    clients.push(await stage.clients(servers.at(-1), { subscribers, sample: 1, cpus: BOTH_CPUS }));
+    await measure(clients.at(-1), 20, 20);
+  }
+  const results = [[], []];
+  const ratios = [];
+  for (let round = 0; round < (rounds ?? (quick ? 3 : 8)); round++) {
+    for (const i of round % 2 === 0 ? [0, 1] : [1, 0]) results[i].push(await measure(clients[i], 60, 20));
+    const [one, two] = results.map((list) => list.at(-1).completion.p50);
+    ratios.push(one / two);
+    note(`round ${round + 1}: ${(one / 1000).toFixed(1)} ms, ${(two / 1000).toFixed(1)} ms: ${ratios.at(-1).toFixed(2)}`);
+  }
+  await stage.stop(...clients.flatMap(({ load, publisher }) => [load, publisher]), ...servers);
+  const complete = results.map((list) => median(list.map((r) => r.completion.p50)) / 1000);
+  const ratio = median(ratios);
+  return {
+    rows: results.map((list, i) => ({ name: `LOOPS=${i + 1}`, pinned: false, ...together(list), ratio: i === 1 ? ratio : undefined })),
+    verdicts: [{ what: `two loops against one: an event to all ${subscribers}, ${complete.map((ms) => `${ms.toFixed(1)} ms`).join(' and ')}`,
+      bar: '> 1.00', measured: `${ratio.toFixed(2)} (${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)})`, ok: ratio > 1 }],
+    detail: { results, ratios },
+  };
+}
+
+export const scenarios = { single, burst, rate, idle, loops };

@@ -1,0 +1,126 @@
+// Everything a scenario needs around the servers: broker, database, token, and the servers, clients and publishers
+// themselves. All of it is thrown away by close().
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { KafkaSide, startKafka } from '../../tests/system/lib/kafka.mjs';
+import { startPostgres } from '../../tests/system/lib/postgres.mjs';
+import { buildDir, cleanEnvironment, root, until } from '../../tests/system/lib/processes.mjs';
+import { Talk } from './talk.mjs';
+
+// Each server has a topic of its own, or it would also deliver what is meant for the one beside it.
+const TOPICS = Array.from({ length: 16 }, (_, i) => `bench.v${i + 1}`);
+export const SERVER_CPU = '0';
+export const OTHER_CPU = '1';
+export const BOTH_CPUS = '0,1';
+
+const hasKafka = () => existsSync(join(buildDir, 'kafka/libs')) && readdirSync(join(buildDir, 'kafka/libs')).length > 0;
+
+export class Stage {
+  constructor({ bin, broker }) {
+    this.bin = bin;
+    this.dir = join(buildDir, 'bench');
+    this.broker = broker ?? (hasKafka() ? 'kafka' : 'embedded');
+    this.secret = randomBytes(32).toString('hex');
+    this.topics = [...TOPICS];
+    this.open = [];
+    this.count = 0;
+  }
+
+  program(name) {
+    return join(this.bin, name);
+  }
+
+  async start() {
+    // Our own children (broker, database, clients) share the CPU that the servers do not have.
+    spawnSync('taskset', ['-a', '-c', '-p', OTHER_CPU, String(process.pid)]);
+    rmSync(this.dir, { recursive: true, force: true });
+    mkdirSync(this.dir, { recursive: true });
+    if (this.broker === 'kafka') {
+      this.kafka = await startKafka({ dir: join(this.dir, 'kafka') });
+      this.brokers = this.kafka.brokers;
+      const side = await new KafkaSide(this.brokers).open();
+      await side.createTopics(TOPICS, 1);
+      await side.close();
+    } else {
+      const topics = TOPICS.flatMap((topic) => ['--topic', `${topic}:1`]);
+      const embedded = this.talk('causeway', ['broker', ...topics], { name: 'broker' });
+      this.brokers = (await embedded.line()).replace(/^KAFKA_BROKERS=/, '');
+    }
+    this.postgres = await startPostgres({ dir: join(this.dir, 'postgres') });
+    await this.postgres.query('CREATE TABLE users (id int PRIMARY KEY, role text)');
+    await this.postgres.query("INSERT INTO users VALUES (1, 'bench')");
+    this.token = this.makeToken();
+  }
+
+  makeToken() {
+    const made = spawnSync(this.program('causeway'), ['token', '--user', '1', '--ttl', '86400'],
+      { env: cleanEnvironment({ JWT_SECRET: this.secret }), encoding: 'utf8' });
+    if (made.status !== 0) throw new Error(`no token: ${made.stderr}`);
+    return made.stdout.trim();
+  }
+
+  talk(program, args, { name = program, cpus = OTHER_CPU, env } = {}) {
+    const log = join(this.dir, `${String(++this.count).padStart(2, '0')}-${name}.log`);
+    const talk = new Talk(this.program(program), args, { name, log, cpus, env });
+    this.open.push(talk);
+    return talk;
+  }
+
+  // A Causeway that is ready. An empty fetch of the embedded broker sleeps for the whole fetch.wait.max.ms.
+  async server({ cpus = SERVER_CPU, loops = 1, fetchWait = this.broker === 'kafka' ? 500 : 10, name = 'causeway' } = {}) {
+    const portFile = join(this.dir, `port-${this.count}`);
+    const topic = this.topics.shift();
+    const catalogue = join(this.dir, `${topic}.yaml`);
+    writeFileSync(catalogue, readFileSync(join(root, 'bench/asyncapi.yaml'), 'utf8').replace('address: bench.v1', `address: ${topic}`));
+    const server = this.talk('causeway', ['serve', '--set', `kafka.fetch.wait.max.ms=${fetchWait}`], {
+      name,
+      cpus,
+      env: { PORT: '0', HOST: '127.0.0.1', PORT_FILE: portFile, KAFKA_BROKERS: this.brokers, LOOPS: String(loops),
+        DATABASE_URL: this.postgres.url(), JWT_SECRET: this.secret, CATALOGUE: catalogue,
+        LOG_LEVEL: 'warn' },
+    });
+    await until(`${name} to be ready`, async () => {
+      if (server.end !== undefined) throw new Error(`it ended: ${readFileSync(server.log, 'utf8')}`);
+      server.port = Number(readFileSync(portFile, 'utf8'));
+      return (await fetch(`http://127.0.0.1:${server.port}/readyz`)).status === 200;
+    }, { timeout: 20000 });
+    server.url = `ws://127.0.0.1:${server.port}/?token=${this.token}`;
+    server.source = ['--brokers', this.brokers, '--topic', topic];
+    return server;
+  }
+
+  async bare(join, { cpus = SERVER_CPU } = {}) {
+    const server = this.talk('bench_bare', ['--join', String(join)], { name: `bare-${join}`, cpus });
+    const { port, feed } = await server.answer();
+    server.url = `ws://127.0.0.1:${port}/`;
+    server.source = ['--feed', String(feed)];
+    return server;
+  }
+
+  // Subscribers of `server`, all of them greeted; and a publisher to what it reads. `linger` is Kafka's.
+  async clients(server, { subscribers = 1000, sample = 8, linger = 0, cpus = OTHER_CPU, publish = true } = {}) {
+    const load = this.talk('bench_load', ['--url', server.url, '--subscribers', String(subscribers),
+      '--sample', String(sample)], { name: `load-${server.name}`, cpus });
+    const opened = await load.answer('open');
+    if (opened.lost > 0) throw new Error(`${opened.lost} connections lost\n${readFileSync(load.log, 'utf8')}`);
+    const publisher = publish ? this.talk('bench_publish', [...server.source, '--linger', String(linger)],
+      { name: `publish-${server.name}`, cpus }) : null;
+    return { server, load, publisher, subscribers, opened, round: 0 };
+  }
+
+  // Clients first, so that no server's end counts as a lost connection.
+  async stop(...talks) {
+    for (const talk of talks) {
+      await talk.stop(talk.name === 'causeway' || talk.name.startsWith('loops') || talk.name === 'broker' ? 'SIGTERM' : undefined);
+      this.open = this.open.filter((other) => other !== talk);
+    }
+  }
+
+  async close() {
+    await this.stop(...this.open.slice().reverse());
+    await this.postgres?.stop();
+    await this.kafka?.stop();
+  }
+}

@@ -1,0 +1,84 @@
+/* Settings: one table that loads, validates and documents. Values end up in one immutable struct config.
+   Order: --set, environment, .env file, default. Unknown or unsafe settings are faults. Main thread only. */
+#pragma once
+
+#include "causeway/buffer.h"
+
+#include <stdint.h>
+
+/* X(member, kind, name, default, min, max, secret, help). Kinds: TEXT (char *),
+   LIST (char *, comma list; after loading without blanks and empty items), NUMBER (int64_t), BYTES (int64_t,
+   "64MiB"), SECONDS (int64_t). min and max hold for numbers; for TEXT and LIST min is the least length, max
+   is unused. */
+#define CONFIG_TABLE(X)                                                                                      \
+    X(port, LIST, "PORT", "3000", 1, 0, false, "ports to listen on, a comma list; 0 picks a free one")       \
+    X(host, TEXT, "HOST", "0.0.0.0", 1, 0, false, "address to listen on")                                    \
+    X(port_file, TEXT, "PORT_FILE", "", 0, 0, false, "file that gets the bound ports once they listen")      \
+    X(kafka_brokers, LIST, "KAFKA_BROKERS", "localhost:9092", 1, 0, false,                                   \
+        "Kafka brokers, host:port, a comma list")                                                            \
+    X(database_url, TEXT, "DATABASE_URL", "postgresql://localhost/postgres", 0, 0, true,                     \
+        "PostgreSQL, as libpq reads it")                                                                     \
+    X(database_pool, NUMBER, "DATABASE_POOL", "4", 1, 64, false, "connections to PostgreSQL")                \
+    X(jwt_secret, TEXT, "JWT_SECRET", "", 0, 0, true,                                                        \
+        "HS256 key, at least 32 bytes (shorter only with --dev)")                                            \
+    X(jwt_user_claims, LIST, "JWT_USER_CLAIMS", "sub,userId,id", 1, 0, false,                                \
+        "claims that may name the user, the first present wins")                                             \
+    X(jwt_issuer, TEXT, "JWT_ISSUER", "", 0, 0, false, "required iss claim; empty: not checked")             \
+    X(jwt_audience, TEXT, "JWT_AUDIENCE", "", 0, 0, false, "required aud claim; empty: not checked")         \
+    X(jwt_leeway, SECONDS, "JWT_LEEWAY", "30", 0, 300, false, "clock difference that is forgiven")           \
+    X(frontend_url, LIST, "FRONTEND_URL", "", 0, 0, false,                                                   \
+        "origins that browsers may come from, a comma list; empty: any")                                     \
+    X(catalogue, TEXT, "CATALOGUE", "asyncapi/asyncapi.yaml", 1, 0, false, "the AsyncAPI document")          \
+    X(loops, NUMBER, "LOOPS", "1", 0, 256, false, "threads that serve connections; 0: one per core")         \
+    X(hot_log_bytes, BYTES, "HOT_LOG_BYTES", "64MiB", 65536, 1099511627776, false, "frames kept in memory")  \
+    X(event_max_bytes, BYTES, "EVENT_MAX_BYTES", "1MiB", 1024, 16777216, false,                              \
+        "largest record value that is carried")                                                              \
+    X(message_max_bytes, BYTES, "MESSAGE_MAX_BYTES", "64KiB", 256, 16777216, false,                          \
+        "largest message from a client")                                                                     \
+    X(socket_send_buffer, BYTES, "SOCKET_SEND_BUFFER", "128KiB", 4096, 16777216, false,                      \
+        "SO_SNDBUF of each connection")                                                                      \
+    X(rooms_max, NUMBER, "ROOMS_MAX", "1000", 1, 100000, false, "rooms one session may stand in")            \
+    X(ping_interval, SECONDS, "PING_INTERVAL", "30", 1, 3600, false, "between pings to each client")         \
+    X(life_timeout, SECONDS, "LIFE_TIMEOUT", "60", 2, 7200, false,                                           \
+        "a connection without life for so long is closed (4408)")                                            \
+    X(auth_timeout, SECONDS, "AUTH_TIMEOUT", "5", 1, 300, false, "for a credential to arrive, then 4401")    \
+    X(hold_timeout, SECONDS, "HOLD_TIMEOUT", "10", 1, 300, false,                                            \
+        "new connections wait so long for PostgreSQL, then 1013")                                            \
+    X(drain_timeout, SECONDS, "DRAIN_TIMEOUT", "10", 0, 600, false, "closing all connections after SIGTERM") \
+    X(log_level, TEXT, "LOG_LEVEL", "info", 0, 0, false, "debug, info, warn or error")                       \
+    X(log_format, TEXT, "LOG_FORMAT", "text", 0, 0, false, "text or json")
+
+#define CONFIG_TYPE_TEXT const char *
+#define CONFIG_TYPE_LIST const char *
+#define CONFIG_TYPE_NUMBER int64_t
+#define CONFIG_TYPE_BYTES int64_t
+#define CONFIG_TYPE_SECONDS int64_t
+
+struct config_property { /* kafka.<name>=<value> */
+    const char *name;
+    const char *value;
+};
+
+struct config {
+#define X(member, kind, name, fallback, min, max, secret, help) CONFIG_TYPE_##kind member;
+    CONFIG_TABLE(X)
+#undef X
+    struct config_property *kafka;
+    size_t kafka_count;
+    bool dev;
+};
+
+struct config_sources {
+    const char *const *environment; /* environ: NAME=value, NULL-terminated */
+    const char *dotenv;             /* text of the .env file, or NULL */
+    const char *const *overrides;   /* NAME=value of --set, NULL-terminated, or NULL */
+    bool dev;
+};
+
+/* NULL: `faults` has one line per fault, each naming the setting. A fault never repeats a secret. In the
+   environment only known names, CAUSEWAY_* (refused: unknown; but Kubernetes' service links are let pass) and
+   kafka.* are looked at; in .env and --set every name must be known. What needs the secret (serve, token)
+   asks for it by need_secret. */
+struct config *config_load(const struct config_sources *sources, bool need_secret, struct buffer *faults);
+void config_destroy(struct config *c);
+void config_help(struct buffer *out); /* the table for --help and the README */

@@ -1,0 +1,62 @@
+/* Counters, gauges and histograms, declared in one table and printed as Prometheus text. Thread-safe (relaxed
+   atomics). One of the two globals of the program (the other: log). Never a user or a city as a label. */
+#pragma once
+
+#include "causeway/buffer.h"
+
+#include <stdint.h>
+
+/* X(id, type, name, help, label): label is "" or the one label name; its values are given at metric_label. */
+#define METRICS_TABLE(X)                                                                                     \
+    X(BUILD_INFO, GAUGE, "causeway_build_info", "Always 1; the label tells the version.", "version")         \
+    X(RECORDS, COUNTER, "causeway_kafka_records_total", "Records read from Kafka.", "topic")                 \
+    X(REJECTED, COUNTER, "causeway_kafka_records_rejected_total", "Records skipped, by reason.", "reason")   \
+    X(KAFKA_UP, GAUGE, "causeway_kafka_up", "1 while every partition is assigned and a broker answers.", "") \
+    X(LAG, GAUGE, "causeway_kafka_lag_records", "Records between the position and the high watermark.",      \
+        "partition")                                                                                         \
+    X(ENTRIES, COUNTER, "causeway_hotlog_entries_total", "Events appended to the hot log.", "")              \
+    X(HOTLOG_BYTES, GAUGE, "causeway_hotlog_bytes", "Bytes of frames that the hot log holds.", "")           \
+    X(CONNECTIONS, GAUGE, "causeway_connections", "Open connections.", "transport")                          \
+    X(OPENED, COUNTER, "causeway_connections_opened_total", "Connections that were opened.", "transport")    \
+    X(CLOSED, COUNTER, "causeway_connections_closed_total", "WebSocket closes sent or received, by code.",   \
+        "code")                                                                                              \
+    X(SESSIONS_BEHIND, GAUGE, "causeway_sessions_behind", "Sessions whose position is not the head.", "")    \
+    X(DELIVERED, COUNTER, "causeway_deliveries_total", "Events handed over to sockets.", "")                 \
+    X(DELIVERED_BYTES, COUNTER, "causeway_delivered_bytes_total", "Bytes of events handed over to sockets.", \
+        "")                                                                                                  \
+    X(GAPS, COUNTER, "causeway_gaps_total", "Gap messages sent, by reason.", "reason")                       \
+    X(MESSAGES, COUNTER, "causeway_client_messages_total", "Messages from clients, by type.", "type")        \
+    X(ERRORS, COUNTER, "causeway_client_errors_total", "Error messages to clients, by code.", "code")        \
+    X(AUTH, COUNTER, "causeway_authentications_total", "Credentials judged, by result.", "result")           \
+    X(JOINS, COUNTER, "causeway_room_decisions_total", "Requests to join a room, by outcome.", "outcome")    \
+    X(DB_UP, GAUGE, "causeway_database_up", "1 while PostgreSQL answers.", "")                               \
+    X(DB_QUERIES, COUNTER, "causeway_database_queries_total", "Queries sent, by lookup outcome.", "outcome") \
+    X(DB_SHARED, COUNTER, "causeway_database_shared_total", "Lookups that shared a query in flight.", "")    \
+    X(DELAY, HISTOGRAM, "causeway_delivery_delay_seconds", "From the record's timestamp to the hot log.", "")
+
+enum metric_id {
+#define X(id, type, name, help, label) METRIC_##id,
+    METRICS_TABLE(X)
+#undef X
+        METRIC_COUNT
+};
+
+struct metric; /* one time series; never freed, so keep the pointer */
+
+/* The series of a metric without a label. */
+struct metric *metric_get(enum metric_id id);
+
+/* The series of that label value, created on first use; at most 512 per metric, then one "other" for the
+ * rest. */
+struct metric *metric_label(enum metric_id id, const char *value);
+
+void metric_add(struct metric *m, int64_t by);    /* counters (by >= 0) and gauges */
+void metric_set(struct metric *m, int64_t value); /* gauges only */
+
+/* Histograms: buckets .001 .005 .01 .025 .05 .1 .25 .5 1 2.5 5 10. A negative delay counts as 0. */
+void metric_observe(struct metric *m, double seconds);
+
+int64_t metric_value(const struct metric *m); /* of a histogram: the number of observations */
+
+/* Prometheus text 0.0.4, plus process_* of this process. Sets BUILD_INFO if nobody did. */
+void metrics_print(struct buffer *out);

@@ -1,0 +1,119 @@
+#include "config_internal.h"
+
+#include "causeway/log.h"
+
+#include <string.h>
+
+static void check_ports(struct config_loader *l, enum setting_id id, const char *list)
+{
+    bool seen[65536] = {false};
+    struct slice item;
+    while (config_next_item(&list, &item)) {
+        char text[8] = "";
+        int64_t port = -1;
+        if (item.size < sizeof text)
+            memcpy(text, item.data, item.size);
+        bool number = config_parse_number(text, false, &port) && port <= 65535;
+        if (number && (port == 0 || !seen[port])) {
+            seen[port] = true;
+            continue;
+        }
+        config_begin_fault(l, l->given[id].from);
+        buffer_print(l->faults,
+            number ? "PORT names %.*s twice; each port but 0 may stand once\n"
+                   : "PORT must be numbers from 0 to 65535 in a comma list; %.*s is none\n",
+            (int)(item.size < 40 ? item.size : 40), item.data);
+    }
+}
+
+/* Browsers send scheme://host[:port]; anything longer would silently never match. */
+static void check_origins(struct config_loader *l, enum setting_id id, const char *list)
+{
+    struct slice item;
+    while (config_next_item(&list, &item)) {
+        const char *host = item.size ? memmem(item.data, item.size, "://", 3) : NULL;
+        size_t left = host ? (size_t)(item.data + item.size - host) - 3 : 0;
+        if (item.size == 0 || (left && host > item.data && !memchr(host + 3, '/', left)))
+            continue;
+        config_begin_fault(l, l->given[id].from);
+        buffer_print(l->faults,
+            "%s must be origins, scheme://host[:port] without a path, or empty for any; %.*s is none\n",
+            config_settings[id].name, (int)(item.size < 100 ? item.size : 100), item.data);
+    }
+}
+
+static void check_log_level(struct config_loader *l, enum setting_id id, const char *value)
+{
+    enum log_level level;
+    if (log_level_parse(value, &level))
+        return;
+    config_begin_fault(l, l->given[id].from);
+    buffer_print(l->faults, "LOG_LEVEL must be debug, info, warn or error; it is %.40s\n", value);
+}
+
+static void check_log_format(struct config_loader *l, enum setting_id id, const char *value)
+{
+    if (strcmp(value, "text") == 0 || strcmp(value, "json") == 0)
+        return;
+    config_begin_fault(l, l->given[id].from);
+    buffer_print(l->faults, "LOG_FORMAT must be text or json; it is %.40s\n", value);
+}
+
+static void check_texts(struct config_loader *l)
+{
+    const struct {
+        enum setting_id id;
+        const char *value;
+        void (*check)(struct config_loader *l, enum setting_id id, const char *value);
+    } rules[] = {
+        {SETTING_port, l->config->port, check_ports},
+        {SETTING_frontend_url, l->config->frontend_url, check_origins},
+        {SETTING_log_level, l->config->log_level, check_log_level},
+        {SETTING_log_format, l->config->log_format, check_log_format},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (!l->broken[rules[i].id])
+            rules[i].check(l, rules[i].id, rules[i].value);
+}
+
+enum { SECRET_LEAST = 32 }; /* HS256 wants a key as long as its hash */
+
+static void check_secret(struct config_loader *l)
+{
+    size_t size = strlen(l->config->jwt_secret);
+    if (size == 0) {
+        buffer_print(l->faults,
+            "JWT_SECRET is not set; it must be the key of at least %d bytes that signs the tokens\n",
+            SECRET_LEAST);
+    } else if (size < SECRET_LEAST && !l->config->dev) {
+        config_begin_fault(l, l->given[SETTING_jwt_secret].from);
+        buffer_print(l->faults,
+            "JWT_SECRET has %zu bytes; it must have at least %d (shorter only with --dev)\n", size,
+            SECRET_LEAST);
+    }
+}
+
+static void check_together(struct config_loader *l)
+{
+    const struct config *c = l->config;
+    if (!l->broken[SETTING_life_timeout] && !l->broken[SETTING_ping_interval] &&
+        c->life_timeout <= c->ping_interval)
+        buffer_print(l->faults, "LIFE_TIMEOUT (%lld s) must be greater than PING_INTERVAL (%lld s)\n",
+            (long long)c->life_timeout, (long long)c->ping_interval);
+    if (!l->broken[SETTING_hot_log_bytes] && !l->broken[SETTING_event_max_bytes] &&
+        c->hot_log_bytes < 4 * c->event_max_bytes) {
+        buffer_add_text(l->faults, "HOT_LOG_BYTES (");
+        config_print_amount(l->faults, KIND_BYTES, c->hot_log_bytes);
+        buffer_add_text(l->faults, ") must be at least 4 x EVENT_MAX_BYTES (");
+        config_print_amount(l->faults, KIND_BYTES, c->event_max_bytes);
+        buffer_add_text(l->faults, ")\n");
+    }
+}
+
+void config_check_rules(struct config_loader *l, bool need_secret)
+{
+    check_texts(l);
+    if (need_secret)
+        check_secret(l);
+    check_together(l);
+}

@@ -1,0 +1,200 @@
+/* The product on one page: what there is, in the order in which it is started. */
+#include "bridge_internal.h"
+
+#include "causeway/log.h"
+#include "causeway/memory.h"
+#include "causeway/yaml.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    KAFKA_BATCH_MAX = 500,
+    FRAME_BYTES_EXPECTED = 256, /* how many entries the hot log has slots for: its bytes divided by this */
+    STEP_US = 10000,
+};
+
+static struct catalogue *load_catalogue(const char *path, struct buffer *fault)
+{
+    struct document *document = yaml_document_load(path, fault);
+    if (!document)
+        return NULL;
+    struct catalogue_faults faults = {0};
+    struct catalogue *catalogue = catalogue_compile(document, &faults);
+    if (!catalogue)
+        buffer_print(fault, "CATALOGUE: %zu faults\n%s", faults.count, buffer_text(&faults.text));
+    catalogue_faults_finish(&faults);
+    document_destroy(document);
+    return catalogue;
+}
+
+static struct kafka_settings kafka_settings_of(const struct config *config, struct kafka_property *properties)
+{
+    for (size_t i = 0; i < config->kafka_count; i++)
+        properties[i] = (struct kafka_property){config->kafka[i].name, config->kafka[i].value};
+    return (struct kafka_settings){config->kafka_brokers, properties, config->kafka_count};
+}
+
+static bool check_kafka(const struct config *config, struct buffer *fault)
+{
+    char text[256];
+    struct kafka_property *properties = xcalloc(config->kafka_count + 1, sizeof *properties);
+    struct kafka_settings settings = kafka_settings_of(config, properties);
+    bool fine = kafka_settings_check(&settings, text, sizeof text);
+    if (!fine)
+        buffer_add_text(fault, text);
+    free(properties);
+    return fine;
+}
+
+static void start_log(struct bridge *b, unsigned loops)
+{
+    uint32_t entries = 1024;
+    while (entries < (uint64_t)b->config->hot_log_bytes / FRAME_BYTES_EXPECTED && entries < 1U << 30)
+        entries *= 2;
+    struct hotlog_settings settings = {(size_t)b->config->hot_log_bytes, entries, loops};
+    b->rooms = rooms_create();
+    b->hotlog = hotlog_create(&settings, b->rooms);
+}
+
+static void start_postgres(struct bridge *b)
+{
+    struct postgres_settings settings = {
+        .url = b->config->database_url,
+        .connections = (unsigned)b->config->database_pool,
+        .answer_timeout_ms = (unsigned)b->config->hold_timeout * 1000,
+    };
+    b->postgres = postgres_create(&settings);
+}
+
+static void start_tokens(struct bridge *b)
+{
+    const struct config *config = b->config;
+    b->verifier = token_verifier_create(&(struct token_settings){
+        .secret = slice_of(config->jwt_secret),
+        .user_claims = config->jwt_user_claims,
+        .issuer = config->jwt_issuer,
+        .audience = config->jwt_audience,
+        .leeway_seconds = config->jwt_leeway,
+    });
+}
+
+static void start_source(struct bridge *b)
+{
+    const struct topic *topics;
+    size_t count = catalogue_topics(b->catalogue, &topics);
+    struct slice *names = xcalloc(count ? count : 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = topics[i].name;
+    struct kafka_property *properties = xcalloc(b->config->kafka_count + 1, sizeof *properties);
+    struct kafka_settings settings = kafka_settings_of(b->config, properties);
+    b->ingest = ingest_create(b);
+    b->source = kafka_source_create(&settings, names, count, KAFKA_BATCH_MAX, &ingest_hooks, b->ingest);
+    free(properties);
+    free(names);
+}
+
+/* @thread listener: one loop after the other gets the next connection. */
+static void on_accepted(void *owner, int fd)
+{
+    struct bridge *b = owner;
+    unsigned next = atomic_fetch_add_explicit(&b->next_worker, 1, memory_order_relaxed);
+    worker_adopt(&b->workers[next % b->worker_count], fd);
+}
+
+static bool start_listener(struct bridge *b, struct buffer *fault)
+{
+    struct listener_settings settings = {
+        .host = b->config->host,
+        .ports = b->config->port,
+        .send_buffer = (int)b->config->socket_send_buffer,
+    };
+    b->listener = listener_create(&settings, on_accepted, b, fault);
+    return b->listener != NULL;
+}
+
+static void stop_threads(struct bridge *b)
+{
+    kafka_source_destroy(b->source);
+    for (unsigned i = 0; i < b->worker_count; i++)
+        worker_stop(&b->workers[i]);
+    postgres_destroy(b->postgres); /* its last answers are posted to loops that no longer run, and settled below */
+    for (unsigned i = 0; i < b->worker_count; i++)
+        worker_finish(&b->workers[i]);
+}
+
+static void free_all(struct bridge *b)
+{
+    ingest_destroy(b->ingest);
+    token_verifier_destroy(b->verifier);
+    hotlog_destroy(b->hotlog);
+    rooms_destroy(b->rooms);
+    catalogue_release(b->catalogue);
+    free(b->workers);
+    free(b);
+}
+
+struct bridge *bridge_create(const struct config *config, struct buffer *fault)
+{
+    if (!check_kafka(config, fault))
+        return NULL;
+    struct catalogue *catalogue = load_catalogue(config->catalogue, fault);
+    if (!catalogue)
+        return NULL;
+    struct bridge *b = xcalloc(1, sizeof *b);
+    b->config = config;
+    b->catalogue = catalogue;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    b->worker_count = config->loops ? (unsigned)config->loops : (unsigned)(cores > 0 ? cores : 1);
+    b->workers = xcalloc(b->worker_count, sizeof *b->workers);
+    start_log(b, b->worker_count);
+    start_tokens(b);
+    start_postgres(b);
+    for (unsigned i = 0; i < b->worker_count; i++)
+        worker_start(&b->workers[i], b);
+    start_source(b);
+    if (!start_listener(b, fault)) {
+        stop_threads(b);
+        free_all(b);
+        return NULL;
+    }
+    return b;
+}
+
+void bridge_ports(const struct bridge *b, struct buffer *out)
+{
+    listener_ports(b->listener, out);
+}
+
+static size_t count_peers(struct bridge *b)
+{
+    size_t peers = 0;
+    for (unsigned i = 0; i < b->worker_count; i++)
+        peers += atomic_load(&b->workers[i].peers);
+    return peers;
+}
+
+static void drain(struct bridge *b)
+{
+    atomic_store(&b->draining, true);
+    log_info("bridge", "draining connections=%zu", count_peers(b));
+    for (unsigned i = 0; i < b->worker_count; i++)
+        worker_drain(&b->workers[i]);
+    int64_t steps = b->config->drain_timeout * 1000000 / STEP_US;
+    do
+        usleep(STEP_US);
+    while (count_peers(b) > 0 && steps-- > 0);
+    log_info("bridge", "drained, left=%zu", count_peers(b));
+}
+
+void bridge_destroy(struct bridge *b)
+{
+    if (!b)
+        return;
+    drain(b);
+    listener_destroy(b->listener);
+    stop_threads(b);
+    free_all(b);
+}

@@ -1,0 +1,61 @@
+/* What operators and load balancers ask over HTTP. @thread any loop. */
+#include "bridge_internal.h"
+
+#include "causeway/metrics.h"
+
+static void answer_health(struct bridge *b, struct buffer *response)
+{
+    (void)b;
+    http_respond(response, 200, "application/json", "", SLICE("{\"ok\":true}\n"));
+}
+
+static void add_check(struct buffer *body, const char *name, bool ok, const char *detail)
+{
+    buffer_print(body, "\"%s\":{\"ok\":%s,\"detail\":", name, ok ? "true" : "false");
+    buffer_add_json_text(body, slice_of(detail));
+    buffer_add_text(body, "},");
+}
+
+static void answer_ready(struct bridge *b, struct buffer *response)
+{
+    char kafka_detail[256] = "", database_detail[256] = "";
+    bool kafka = kafka_source_ready(b->source, kafka_detail, sizeof kafka_detail);
+    bool database = postgres_healthy(b->postgres, database_detail, sizeof database_detail);
+    bool draining = atomic_load(&b->draining), ready = kafka && database && !draining;
+    struct buffer body = {0};
+    buffer_print(&body, "{\"ready\":%s,", ready ? "true" : "false");
+    add_check(&body, "kafka", kafka, kafka_detail);
+    add_check(&body, "database", database, database_detail);
+    buffer_print(&body, "\"draining\":%s}\n", draining ? "true" : "false");
+    http_respond(response, ready ? 200 : 503, "application/json", "", buffer_slice(&body));
+    buffer_finish(&body);
+}
+
+static void answer_metrics(struct bridge *b, struct buffer *response)
+{
+    (void)b;
+    struct buffer body = {0};
+    metrics_print(&body);
+    http_respond(response, 200, "text/plain; version=0.0.4; charset=utf-8", "", buffer_slice(&body));
+    buffer_finish(&body);
+}
+
+static const struct {
+    const char *path;
+    void (*answer)(struct bridge *b, struct buffer *response);
+} pages[] = {
+    {"/healthz", answer_health},
+    {"/readyz", answer_ready},
+    {"/metrics", answer_metrics},
+};
+
+bool status_request(struct bridge *b, const struct http_head *head, struct buffer *response)
+{
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        if (!slice_is(head->path, pages[i].path))
+            continue;
+        pages[i].answer(b, response);
+        return true;
+    }
+    return false;
+}

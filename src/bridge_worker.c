@@ -1,0 +1,195 @@
+#include "bridge_internal.h"
+
+#include "causeway/log.h"
+#include "causeway/memory.h"
+#include "causeway/metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { COUNT_MS = 1000 };
+
+/* --- lookups: from a loop to the postgres thread and back --- */
+
+struct ticket {
+    struct loop_task task;
+    struct worker *worker;
+    uint64_t peer, tag;
+    enum lookup_status status;
+    struct rows *rows;
+};
+
+static void bring_answer(struct loop_task *task)
+{
+    struct ticket *t = (struct ticket *)task;
+    ws_answer(t->worker->ws, t->peer, t->tag, t->status, t->rows);
+    rows_release(t->rows);
+    free(t);
+}
+
+/* @thread postgres */
+static void on_answer(void *context, enum lookup_status status, struct rows *rows)
+{
+    struct ticket *t = context;
+    t->status = status;
+    t->rows = rows ? rows_hold(rows) : NULL;
+    loop_post(t->worker->loop, &t->task);
+}
+
+static void on_lookup(void *owner, const struct lookup *lookup, const struct slice *params, size_t count,
+    uint64_t peer, uint64_t tag)
+{
+    struct worker *w = owner;
+    struct ticket *t = xcalloc(1, sizeof *t);
+    *t = (struct ticket){.task.run = bring_answer, .worker = w, .peer = peer, .tag = tag};
+    postgres_lookup(w->bridge->postgres, lookup->sql, params, count, on_answer, t);
+}
+
+/* --- tokens --- */
+
+static const char *on_judge(void *owner, struct slice token, char **user, char **user_json)
+{
+    struct worker *w = owner;
+    struct token_claims claims;
+    enum token_status status = token_verify(w->bridge->verifier, token, (int64_t)time(NULL), &claims);
+    if (status != TOKEN_OK)
+        return token_status_text(status);
+    *user = claims.user;
+    *user_json = claims.user_json;
+    return NULL;
+}
+
+static bool on_started(void *owner)
+{
+    struct worker *w = owner;
+    return kafka_source_placed(w->bridge->source);
+}
+
+static const struct ws_hooks ws_hooks = {on_judge, on_lookup, on_started};
+
+/* --- the front door --- */
+
+static bool on_upgrade(void *owner, struct conn *c, const struct http_head *head)
+{
+    struct worker *w = owner;
+    return ws_accept(w->ws, c, head);
+}
+
+static bool on_request(void *owner, const struct http_head *head, struct buffer *response)
+{
+    struct worker *w = owner;
+    return status_request(w->bridge, head, response);
+}
+
+static const struct front_hooks front_hooks = {on_upgrade, on_request};
+
+struct arrival {
+    struct loop_task task;
+    struct worker *worker;
+    int fd;
+};
+
+static void on_arrival(struct loop_task *task)
+{
+    struct arrival *a = (struct arrival *)task;
+    front_adopt(a->worker->front, a->fd);
+    free(a);
+}
+
+void worker_adopt(struct worker *w, int fd)
+{
+    struct arrival *a = xcalloc(1, sizeof *a);
+    *a = (struct arrival){.task.run = on_arrival, .worker = w, .fd = fd};
+    loop_post(w->loop, &a->task);
+}
+
+/* --- the loop --- */
+
+static bool on_turn(void *owner)
+{
+    struct worker *w = owner;
+    bool more = fanout_turn(w->fanout);
+    atomic_store_explicit(&w->peers, ws_peers(w->ws), memory_order_relaxed);
+    return more;
+}
+
+static bool on_pending(void *owner)
+{
+    struct worker *w = owner;
+    return fanout_pending(w->fanout);
+}
+
+static const struct loop_hooks loop_hooks = {on_turn, on_pending};
+
+static void on_count(struct loop_timer *timer)
+{
+    struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, count_timer));
+    loop_timer_set(w->loop, &w->count_timer, COUNT_MS);
+    struct fanout_counts counts = fanout_counts(w->fanout);
+    metric_add(metric_get(METRIC_DELIVERED), (int64_t)counts.deliveries);
+    metric_add(metric_get(METRIC_DELIVERED_BYTES), (int64_t)counts.bytes);
+    metric_add(metric_get(METRIC_SESSIONS_BEHIND), (int64_t)counts.behind - w->behind);
+    w->behind = (int64_t)counts.behind;
+}
+
+static void on_drain(struct loop_task *task)
+{
+    struct worker *w = (struct worker *)((char *)task - offsetof(struct worker, drain_task));
+    ws_drain(w->ws, (uint64_t)w->bridge->config->drain_timeout * 700); /* the rest is for the peers' own closes */
+}
+
+void worker_drain(struct worker *w)
+{
+    loop_post(w->loop, &w->drain_task);
+}
+
+static void *run(void *argument)
+{
+    struct worker *w = argument;
+    loop_run(w->loop);
+    return NULL;
+}
+
+void worker_start(struct worker *w, struct bridge *b)
+{
+    const struct config *config = b->config;
+    w->bridge = b;
+    w->loop = loop_create();
+    w->fanout = fanout_create(b->hotlog, b->rooms, &ws_transport);
+    struct ws_settings settings = {
+        .message_max = (size_t)config->message_max_bytes,
+        .rooms_max = (size_t)config->rooms_max,
+        .ping_ms = (uint64_t)config->ping_interval * 1000,
+        .life_ms = (uint64_t)config->life_timeout * 1000,
+        .auth_ms = (uint64_t)config->auth_timeout * 1000,
+        .hold_ms = (uint64_t)config->hold_timeout * 1000,
+        .origins = config->frontend_url,
+    };
+    w->ws = ws_create(w->loop, w->fanout, b->catalogue, &settings, &ws_hooks, w);
+    w->front = front_create(w->loop, settings.auth_ms, &front_hooks, w);
+    w->drain_task.run = on_drain;
+    w->count_timer.on_due = on_count;
+    loop_timer_set(w->loop, &w->count_timer, COUNT_MS);
+    loop_set_hooks(w->loop, &loop_hooks, w);
+    CHECK(pthread_create(&w->thread, NULL, run, w) == 0);
+    char name[16];
+    snprintf(name, sizeof name, "loop-%u", (unsigned)(w - b->workers));
+    pthread_setname_np(w->thread, name);
+}
+
+void worker_stop(struct worker *w)
+{
+    loop_stop(w->loop);
+    pthread_join(w->thread, NULL);
+}
+
+void worker_finish(struct worker *w)
+{
+    loop_settle(w->loop);
+    front_destroy(w->front);
+    ws_destroy(w->ws);
+    fanout_destroy(w->fanout);
+    loop_destroy(w->loop);
+}

@@ -1,0 +1,124 @@
+#include "causeway/bridge.h"
+#include "causeway/cli.h"
+#include "causeway/log.h"
+#include "causeway/memory.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct options {
+    const char **overrides;
+    size_t count;
+    bool dev;
+};
+
+static const char usage[] =
+    "usage: causeway serve [--dev] [--set NAME=VALUE]...\n"
+    "Reads its settings from --set, the environment and ./.env, in this order; see `causeway --help`.\n"
+    "  --dev             accept a JWT_SECRET of less than 32 bytes\n"
+    "  --set NAME=VALUE  one setting, or kafka.<librdkafka property>=<value>\n"
+    "SIGTERM and SIGINT drain: clients are told to come back (1012), then it exits with 0.\n";
+
+static int parse(int argc, char **argv, struct options *out)
+{
+    static const struct option options[] = {
+        {"dev", no_argument, NULL, 'd'},
+        {"set", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    out->overrides = xcalloc((size_t)argc + 1, sizeof *out->overrides);
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd')
+            out->dev = true;
+        else if (option == 's')
+            out->overrides[out->count++] = optarg;
+        else {
+            fputs(usage, option == 'h' ? stdout : stderr);
+            return option == 'h' ? 0 : EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+/* Each connection is a descriptor: take as many as the system allows. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* Whoever waits for the file finds it whole. */
+static bool write_port_file(const char *path, struct slice ports)
+{
+    struct buffer temporary = {0};
+    buffer_print(&temporary, "%s.new", path);
+    FILE *file = fopen(buffer_text(&temporary), "we");
+    bool fine = file && fprintf(file, "%.*s\n", SLICE_ARGS(ports)) > 0;
+    fine = (!file || fclose(file) == 0) && fine && rename(buffer_text(&temporary), path) == 0;
+    if (!fine)
+        log_error("serve", "PORT_FILE: cannot write %s: %s", path, strerror(errno));
+    buffer_finish(&temporary);
+    return fine;
+}
+
+static int serve(const struct config *config)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before threads start, so that only sigwait sees them */
+    signal(SIGPIPE, SIG_IGN);
+
+    struct buffer fault = {0}, ports = {0};
+    struct bridge *bridge = bridge_create(config, &fault);
+    if (!bridge) {
+        fprintf(stderr, "causeway: %s\n", buffer_text(&fault));
+        buffer_finish(&fault);
+        return EXIT_SETTINGS;
+    }
+    bridge_ports(bridge, &ports);
+    log_info("serve", "listening host=%s ports=%s version=%s", config->host, buffer_text(&ports), CAUSEWAY_VERSION);
+    bool fine = !config->port_file[0] || write_port_file(config->port_file, buffer_slice(&ports));
+    int signal_number = SIGTERM;
+    if (fine)
+        sigwait(&signals, &signal_number);
+    log_info("serve", "stopping signal=%d", signal_number);
+    bridge_destroy(bridge);
+    buffer_finish(&ports);
+    buffer_finish(&fault);
+    return fine ? 0 : 1;
+}
+
+int cli_serve(int argc, char **argv)
+{
+    struct options options = {0};
+    int status = parse(argc, argv, &options);
+    struct config *config = status < 0 ? cli_config(options.overrides, options.dev, true) : NULL;
+    free(options.overrides);
+    if (status >= 0)
+        return status;
+    if (!config)
+        return EXIT_SETTINGS;
+    enum log_level level = LOG_INFO;
+    log_level_parse(config->log_level, &level);
+    log_setup(level, strcmp(config->log_format, "json") == 0);
+    raise_file_limit();
+    status = serve(config);
+    config_destroy(config);
+    return status;
+}

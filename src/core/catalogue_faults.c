@@ -1,0 +1,136 @@
+#include "catalogue_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void compile_fault(struct compiler *k, const struct node *at, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    int written = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    CHECK(written >= 0);
+    const struct node *place = at ? at : k->root;
+    const char *file = node_file(place);
+    buffer_print(&k->faults->text, "%s:%d: %s\n", file ? file : "catalogue", node_line(place), text);
+    k->faults->count++;
+}
+
+enum { NAME_MAX_COMPARED = 31 };
+
+/* Levenshtein distance, one row at a time. Names longer than a key can be are equally far from all. */
+static size_t distance(struct slice a, const char *b)
+{
+    size_t b_size = strlen(b), row[NAME_MAX_COMPARED + 1];
+    if (a.size > NAME_MAX_COMPARED || b_size > NAME_MAX_COMPARED)
+        return NAME_MAX_COMPARED;
+    for (size_t j = 0; j <= b_size; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.size; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_size; j++) {
+            size_t change = diagonal + (a.data[i - 1] != b[j - 1]);
+            size_t shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j] = change < shorter ? change : shorter;
+        }
+    }
+    return row[b_size];
+}
+
+static const char *nearest(struct slice key, const char *const *known)
+{
+    const char *best = known[0];
+    for (size_t i = 1; known[i]; i++) {
+        if (distance(key, known[i]) < distance(key, best))
+            best = known[i];
+    }
+    return best;
+}
+
+static bool is_known(struct slice key, const char *const *known)
+{
+    for (; *known; known++) {
+        if (slice_is(key, *known))
+            return true;
+    }
+    return false;
+}
+
+bool compile_keys(struct compiler *k, const struct node *map, const char *what, const char *const *known)
+{
+    if (!map)
+        return true;
+    if (node_type(map) != DOCUMENT_MAP) {
+        compile_fault(k, map, "%s is no map; it has members such as '%s'", what, known[0]);
+        return false;
+    }
+    for (size_t i = 0; i < node_count(map); i++) {
+        struct slice key = node_key(map, i);
+        const struct node *value = node_value(map, i);
+        if (!is_known(key, known))
+            compile_fault(k, value ? value : map, "%s has no member '%.*s'; the nearest known name is '%s'",
+                what, SLICE_ARGS(key), nearest(key, known));
+    }
+    return true;
+}
+
+static bool is_scalar(const struct node *n)
+{
+    enum document_type type = node_type(n);
+    return type == DOCUMENT_BOOL || type == DOCUMENT_NUMBER || type == DOCUMENT_STRING;
+}
+
+struct slice compile_text(
+    struct compiler *k, const struct node *n, const struct node *holder, const char *what)
+{
+    struct slice text = is_scalar(n) ? node_text(n) : (struct slice){NULL, 0};
+    if (text.size > 0)
+        return text;
+    compile_fault(k, n ? n : holder, "%s is %s; it must be a text", what,
+        !n             ? "missing"
+        : is_scalar(n) ? "empty"
+                       : "no text");
+    return (struct slice){NULL, 0};
+}
+
+struct template *compile_template(
+    struct compiler *k, const struct node *n, const struct node *holder, const char *what)
+{
+    struct slice text = compile_text(k, n, holder, what);
+    if (text.size == 0)
+        return NULL;
+    const char *fault;
+    struct template *t = catalogue_keep_template(k->c, text, &fault);
+    if (!t)
+        compile_fault(k, n,
+            "%s '%.*s' has %s; a template is text with {placeholders} such as 'city-{city_id}'", what,
+            SLICE_ARGS(text), fault);
+    return t;
+}
+
+size_t compile_items(const struct node *n)
+{
+    if (!n)
+        return 0;
+    return node_type(n) == DOCUMENT_LIST ? node_count(n) : 1;
+}
+
+const struct node *compile_item(const struct node *n, size_t index)
+{
+    return node_type(n) == DOCUMENT_LIST ? node_at(n, index) : n;
+}
+
+const struct node *compile_item_raw(const struct node *n, size_t index)
+{
+    return node_type(n) == DOCUMENT_LIST ? node_at_raw(n, index) : n;
+}
+
+uint16_t compile_index(struct compiler *k, const struct node *at, size_t index)
+{
+    if (index == UINT16_MAX)
+        compile_fault(k, at, "more than 65535 of a kind; split the document");
+    return (uint16_t)index;
+}

@@ -1,0 +1,30 @@
+/* Reads a Kafka record as a message of its topic: which type it has, and where its payload stands. Three
+   shapes: a ce_type header (CloudEvents, binary mode), a type header, or a value {"type": ..., "data": ...}.
+ */
+#pragma once
+
+#include "causeway/catalogue.h"
+#include "causeway/json.h"
+#include "causeway/record.h"
+#include "causeway/route.h"
+
+struct decoded {
+    const struct source_message *message;
+    struct slice payload;  /* byte for byte */
+    uint32_t payload_node; /* JSON_NONE for a tombstone */
+    uint32_t record_node;  /* what stands beside the payload; JSON_NONE when the payload is the whole value */
+};
+
+struct decoder {
+    size_t event_max_bytes;
+    struct json json;      /* of the value, after decode_record */
+    struct buffer scratch; /* the type, when it has escapes */
+    struct buffer detail;  /* why not */
+};
+
+void decoder_finish(struct decoder *d);
+
+/* As early as possible: a type that no operation concerns is ignored before its value is looked at, when it
+ * can be. */
+enum reject decode_record(
+    struct decoder *d, const struct topic *topic, const struct record *record, struct decoded *out);

@@ -1,0 +1,75 @@
+#include "causeway/envelope.h"
+
+#include "causeway/frame.h"
+#include "causeway/map.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ID_SEED = 0x6377 }; /* part of the ids that clients store: never to be changed */
+
+/* Days since 1970-01-01 to a date of the Gregorian calendar, without the C library's locks and time zones. */
+static void civil_date(int64_t days, int *year, int *month, int *day)
+{
+    days += 719468; /* from 0000-03-01 */
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    int64_t of_era = days - era * 146097;
+    int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t shifted = (5 * of_year + 2) / 153;
+    *day = (int)(of_year - (153 * shifted + 2) / 5 + 1);
+    *month = (int)(shifted < 10 ? shifted + 3 : shifted - 9);
+    *year = (int)(year_of_era + era * 400 + (*month <= 2));
+}
+
+void envelope_time(char out[32], int64_t time_ms)
+{
+    if (time_ms < 0 || time_ms > 253402300799999) /* beyond year 9999 */
+        time_ms = 0;
+    int year, month, day;
+    civil_date(time_ms / 86400000, &year, &month, &day);
+    unsigned ms = (unsigned)(time_ms % 86400000);
+    snprintf(out, 32, "%04d-%02d-%02dT%02u:%02u:%02u.%03uZ", year, month, day, ms / 3600000, ms / 60000 % 60,
+        ms / 1000 % 60, ms % 1000);
+}
+
+size_t envelope_id(char *out, size_t size, const struct record *record, const struct operation *operation)
+{
+    struct {
+        int64_t time_ms;
+        uint64_t operation;
+    } mixed = {record->time_ms, operation->name_hash};
+    uint32_t hash = (uint32_t)hash_bytes(&mixed, sizeof mixed, ID_SEED);
+    int n = snprintf(out, size, "%.*s:%d:%lld:%08x", SLICE_ARGS(record->topic), record->partition,
+        (long long)record->offset, hash);
+    return n < 0 || (size_t)n >= size ? 0 : (size_t)n;
+}
+
+bool envelope_begin(struct envelope *e, const struct lane *lane, const struct operation *operation,
+    const struct record *record, struct slice payload)
+{
+    char id[384], time[32];
+    if (envelope_id(id, sizeof id, record, operation) == 0)
+        return false;
+    envelope_time(time, record->time_ms);
+    char *text = e->head + FRAME_HEADER_MAX;
+    size_t room = sizeof e->head - FRAME_HEADER_MAX;
+    int n = snprintf(text, room, "{\"type\":%.*s,\"id\":\"%s\",\"time\":\"%s\",\"%.*s\":",
+        SLICE_ARGS(operation->type_json), id, time, SLICE_ARGS(lane->payload_key));
+    if (n < 0 || (size_t)n >= room)
+        return false;
+    size_t message = (size_t)n + payload.size + 1; /* and the closing brace */
+    size_t header = frame_header(e->head, FRAME_TEXT, message);
+    memmove(e->head + header, text, (size_t)n);
+    e->head_size = header + (size_t)n;
+    e->payload = payload;
+    e->size = header + message;
+    return true;
+}
+
+void envelope_write(const struct envelope *e, char *out)
+{
+    memcpy(out, e->head, e->head_size);
+    memcpy(out + e->head_size, e->payload.data, e->payload.size);
+    out[e->size - 1] = '}';
+}

@@ -1,0 +1,103 @@
+/* What fanout.c (live), walk.c (from a position) and session.c (who stands where) share. */
+#pragma once
+
+#include "causeway/check.h"
+#include "causeway/fanout.h"
+
+enum {
+    CHUNK_PARTS = 512,
+    CHUNK_FRAMES = 2048,
+    CHUNK_BYTES = 128 * 1024, /* near SO_SNDBUF: larger writes gain nothing */
+    MEMO_SLOTS = 16,
+};
+
+enum session_state {
+    SESSION_HELD,   /* rights are being looked up */
+    SESSION_LIVE,   /* position is the fan-out's own */
+    SESSION_READY,  /* behind; the socket takes bytes; in the fan-out's queue */
+    SESSION_BLOCKED /* behind; waits for session_writable and costs nothing */
+};
+
+/* A room that a session stands in, and where the session stands in the room's list. */
+struct membership {
+    uint32_t room;
+    uint32_t place;
+};
+
+struct session {
+    struct fanout *fanout;
+    void *transport;
+    uint64_t position; /* behind: the next entry to look at */
+    struct session *next, *previous; /* all sessions of the fan-out */
+    struct session *ready_next, *ready_previous;
+    struct membership *rooms;
+    uint32_t room_count, room_capacity;
+    uint32_t touched_turn;
+    uint32_t touched_room; /* the one room that this turn's entries are in, or ROOM_NONE for several */
+    uint16_t lane;
+    uint8_t state;
+};
+
+/* The sessions of this loop that stand in one room. */
+struct local_room {
+    struct session **sessions;
+    uint32_t count, capacity;
+    uint32_t touched_turn;
+};
+
+/* A stretch of frames for one set of rooms from one position: what one write can take, and where each frame ends. */
+struct chunk {
+    uint64_t position; /* where it begins */
+    uint64_t head;     /* built up to here ... */
+    uint64_t next;     /* ... so the session goes on from here */
+    uint32_t room;     /* the only room with entries in the stretch, or ROOM_NONE when it is one session's own */
+    bool live;         /* with ephemeral events */
+    bool whole;        /* ended because it was full, not because the log ended: holds for any later head */
+    int part_count;
+    uint32_t frame_count;
+    size_t bytes;
+    struct iovec parts[CHUNK_PARTS];
+    uint32_t frame_end[CHUNK_FRAMES]; /* bytes up to and including this frame */
+    uint64_t frame_sequence[CHUNK_FRAMES];
+};
+
+struct fanout {
+    struct hotlog *log;
+    struct hotlog_reader *reader;
+    struct rooms *rooms;
+    const struct transport_hooks *hooks;
+
+    uint64_t position; /* of every live session */
+    uint64_t tail;     /* as pinned in this turn */
+    uint32_t turn;
+
+    struct local_room *local; /* by room number */
+    uint32_t local_capacity;
+    uint32_t *touched; /* scratch: rooms with new entries and sessions here */
+    size_t touched_count, touched_capacity;
+    struct session **hit; /* scratch: live sessions with new entries */
+    size_t hit_count, hit_capacity;
+
+    struct session *first;
+    struct session *ready_first, *ready_last;
+    size_t sessions, behind;
+    uint64_t deliveries, bytes;
+
+    struct chunk *memo; /* MEMO_SLOTS, shared among sessions that stand alike */
+    struct chunk *own;  /* for the session at hand */
+    struct merge_run *runs;
+    size_t run_capacity;
+};
+
+/* One room's entries on the way through a merge. */
+struct merge_run {
+    struct hotlog_run run;
+    uint32_t room;
+};
+
+/* Writes on from `position` up to `head`, at most `chunks` chunks. Sets s->position; returns true when the head was reached.
+   `only`: the one room of the session that can have entries there, or ROOM_NONE when that is not known. */
+bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head, uint32_t only, int chunks);
+
+/* Changes the state, and with it the membership in the queue of ready sessions. The only place that does. */
+void session_change(struct session *s, enum session_state to);

@@ -1,0 +1,367 @@
+/* Four rings of the same age: slots (one per entry), the arena (frames, mapped twice so that none is split), room numbers,
+   and the index (per room a vector of sequence numbers). Eviction moves `tail` first, then waits until no reader is pinned
+   below it, and only then lets memory be used again: "immutable" alone would not do, since the kernel reads the arena
+   while a reader sends. */
+#include "causeway/hotlog.h"
+
+#include "hotlog_index.h"
+#include "hotlog_points.h"
+
+#include "causeway/check.h"
+#include "causeway/memory.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { NOT_PINNED_SPINS = 64, PARTITIONS_MAX = 4096 };
+
+struct slot {
+    uint64_t frame_at; /* position in the endless arena; its place is frame_at modulo the size */
+    uint64_t rooms_at; /* likewise in the ring of room numbers */
+    int64_t offset;
+    uint32_t frame_size;
+    uint32_t partition;
+    uint16_t room_count, except_count;
+    bool ephemeral;
+};
+
+struct partition {
+    char *topic;
+    size_t topic_size;
+    int32_t number;
+};
+
+struct hotlog_reader {
+    struct hotlog *log;
+    _Atomic uint64_t pin;   /* nothing at or above this may be overwritten; UINT64_MAX: not reading */
+    _Atomic uint64_t epoch; /* of the index, as seen at the last pin */
+    _Atomic uint64_t done;
+    char pad[40]; /* so that readers do not share a cache line */
+};
+
+struct hotlog {
+    struct rooms *rooms;
+    struct hotlog_index *index;
+    struct hotlog_points *points;
+    char *arena;
+    size_t arena_size;
+    struct slot *slots;
+    uint64_t slot_mask;
+    uint32_t *room_ring;
+    uint64_t room_ring_size;
+
+    /* writer only */
+    uint64_t next, oldest; /* sequences: to be appended, and not yet evicted */
+    uint64_t arena_at, rooms_at;
+    size_t reserved;
+
+    /* cross threads */
+    _Atomic uint64_t head, tail;
+    _Atomic size_t bytes;
+    _Atomic uint32_t partition_count;
+    struct partition partitions[PARTITIONS_MAX];
+    unsigned reader_max;
+    _Atomic unsigned reader_count;
+    struct hotlog_reader *readers;
+};
+
+/* The same pages twice in a row: what begins near the end of the first copy continues in the second. */
+static char *map_twice(size_t size)
+{
+    int fd = memfd_create("hotlog", MFD_CLOEXEC);
+    CHECK(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+    char *base = mmap(NULL, size * 2, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(base != MAP_FAILED);
+    for (size_t i = 0; i < 2; i++) {
+        void *half = mmap(base + i * size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+        CHECK(half == base + i * size);
+    }
+    close(fd);
+    return base;
+}
+
+struct hotlog *hotlog_create(const struct hotlog_settings *settings, struct rooms *rooms)
+{
+    CHECK(settings->entries > 0 && (settings->entries & (settings->entries - 1)) == 0);
+    struct hotlog *log = xcalloc(1, sizeof *log);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    log->rooms = rooms;
+    log->arena_size = (settings->bytes + page - 1) / page * page;
+    log->arena = map_twice(log->arena_size);
+    log->slots = xcalloc(settings->entries, sizeof *log->slots);
+    log->slot_mask = settings->entries - 1;
+    log->room_ring_size = (uint64_t)settings->entries * 2 + 2 * HOTLOG_ROOMS_MAX;
+    log->room_ring = xcalloc(log->room_ring_size, sizeof *log->room_ring);
+    log->index = hotlog_index_create();
+    uint32_t stride = settings->entries / 256;
+    log->points = hotlog_points_create(stride ? stride : 1);
+    log->reader_max = settings->readers;
+    log->readers = xcalloc(settings->readers ? settings->readers : 1, sizeof *log->readers);
+    return log;
+}
+
+void hotlog_destroy(struct hotlog *log)
+{
+    if (!log)
+        return;
+    munmap(log->arena, log->arena_size * 2);
+    for (uint32_t i = 0; i < atomic_load(&log->partition_count); i++)
+        free(log->partitions[i].topic);
+    hotlog_index_destroy(log->index);
+    hotlog_points_destroy(log->points);
+    free(log->readers);
+    free(log->room_ring);
+    free(log->slots);
+    free(log);
+}
+
+/* --- partitions --- */
+
+uint32_t hotlog_partition(struct hotlog *log, struct slice topic, int32_t partition, int64_t next_offset)
+{
+    uint32_t count = atomic_load_explicit(&log->partition_count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct partition *p = &log->partitions[i];
+        if (p->number == partition && slice_equal((struct slice){p->topic, p->topic_size}, topic))
+            return i;
+    }
+    CHECK(count < PARTITIONS_MAX);
+    log->partitions[count] = (struct partition){xstrndup(topic.data, topic.size), topic.size, partition};
+    hotlog_points_grow(log->points, count + 1, next_offset);
+    atomic_store(&log->partition_count, count + 1);
+    return count;
+}
+
+uint32_t hotlog_partitions(const struct hotlog *log)
+{
+    return atomic_load(&log->partition_count);
+}
+
+struct slice hotlog_partition_topic(const struct hotlog *log, uint32_t partition)
+{
+    return (struct slice){log->partitions[partition].topic, log->partitions[partition].topic_size};
+}
+
+int32_t hotlog_partition_number(const struct hotlog *log, uint32_t partition)
+{
+    return log->partitions[partition].number;
+}
+
+/* --- the writer --- */
+
+static uint64_t lowest_epoch(const struct hotlog *log)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (unsigned i = 0; i < atomic_load(&log->reader_count); i++) {
+        const struct hotlog_reader *r = &log->readers[i];
+        uint64_t epoch = atomic_load(&r->pin) == UINT64_MAX ? UINT64_MAX : atomic_load(&r->epoch);
+        if (epoch < lowest)
+            lowest = epoch;
+    }
+    return lowest;
+}
+
+static void wait_for_pins(struct hotlog *log, uint64_t tail)
+{
+    for (unsigned i = 0; i < atomic_load(&log->reader_count); i++)
+        for (unsigned spins = 0; atomic_load(&log->readers[i].pin) < tail; spins++)
+            if (spins >= NOT_PINNED_SPINS)
+                sched_yield();
+}
+
+static void forget(struct hotlog *log, uint64_t sequence)
+{
+    const struct slot *s = &log->slots[sequence & log->slot_mask];
+    const uint32_t *rooms = &log->room_ring[s->rooms_at % log->room_ring_size];
+    for (uint16_t i = 0; i < s->room_count; i++)
+        hotlog_index_forget(log->index, rooms[i]);
+    for (unsigned i = 0; i < (unsigned)s->room_count + s->except_count; i++)
+        rooms_release(log->rooms, rooms[i]);
+}
+
+/* Evicts up to `target`, and one part in 64 of the entries more, so that the readers are not waited for at each append. */
+static void evict(struct hotlog *log, uint64_t target)
+{
+    uint64_t ahead = (log->next - log->oldest) / 64;
+    target = log->next - target > ahead ? target + ahead : log->next;
+    if (target > atomic_load_explicit(&log->head, memory_order_relaxed))
+        hotlog_publish(log); /* a batch larger than the log: the tail never passes the head */
+    atomic_store(&log->tail, target);
+    wait_for_pins(log, target);
+    for (; log->oldest < target; log->oldest++)
+        forget(log, log->oldest);
+    hotlog_index_reclaim(log->index, lowest_epoch(log));
+}
+
+static bool fits(const struct hotlog *log, uint64_t oldest, size_t frame, uint64_t rooms_end)
+{
+    if (oldest == log->next)
+        return true;
+    const struct slot *s = &log->slots[oldest & log->slot_mask];
+    return log->next - oldest <= log->slot_mask && log->arena_at + frame - s->frame_at <= log->arena_size &&
+           rooms_end - s->rooms_at <= log->room_ring_size;
+}
+
+/* Evicts until a frame and room numbers up to `rooms_end` fit. */
+static void make_room(struct hotlog *log, size_t frame, uint64_t rooms_end)
+{
+    uint64_t oldest = log->oldest;
+    while (!fits(log, oldest, frame, rooms_end))
+        oldest++;
+    if (oldest > log->oldest)
+        evict(log, oldest);
+}
+
+char *hotlog_reserve(struct hotlog *log, size_t size)
+{
+    CHECK(size <= log->arena_size / 2);
+    make_room(log, size, log->rooms_at);
+    log->reserved = size;
+    return log->arena + log->arena_at % log->arena_size;
+}
+
+/* Room numbers of one entry lie together: near the end of the ring they start over at its beginning. */
+static uint64_t rooms_place(const struct hotlog *log, size_t count)
+{
+    uint64_t left = log->room_ring_size - log->rooms_at % log->room_ring_size;
+    return count <= left ? log->rooms_at : log->rooms_at + left;
+}
+
+uint64_t hotlog_append(struct hotlog *log, const struct hotlog_append *entry)
+{
+    size_t count = entry->room_count + entry->except_count;
+    CHECK(log->reserved > 0 && count <= HOTLOG_ROOMS_MAX);
+    uint64_t rooms_at = rooms_place(log, count);
+    make_room(log, log->reserved, rooms_at + count);
+
+    uint64_t sequence = log->next;
+    uint32_t *rooms = &log->room_ring[rooms_at % log->room_ring_size];
+    if (entry->room_count > 0)
+        memcpy(rooms, entry->rooms, entry->room_count * sizeof *rooms);
+    if (entry->except_count > 0)
+        memcpy(rooms + entry->room_count, entry->except, entry->except_count * sizeof *rooms);
+    log->slots[sequence & log->slot_mask] = (struct slot){
+        .frame_at = log->arena_at,
+        .rooms_at = rooms_at,
+        .offset = entry->offset,
+        .frame_size = (uint32_t)log->reserved,
+        .partition = entry->partition,
+        .room_count = (uint16_t)entry->room_count,
+        .except_count = (uint16_t)entry->except_count,
+        .ephemeral = entry->ephemeral,
+    };
+    for (size_t i = 0; i < entry->room_count; i++)
+        hotlog_index_add(log->index, entry->rooms[i], sequence, log->oldest);
+    log->arena_at += log->reserved;
+    log->rooms_at = rooms_at + count;
+    log->reserved = 0;
+    log->next++;
+    return sequence;
+}
+
+void hotlog_advance(struct hotlog *log, uint32_t partition, int64_t next_offset)
+{
+    hotlog_points_advance(log->points, partition, next_offset, log->next);
+}
+
+void hotlog_publish(struct hotlog *log)
+{
+    uint64_t first = log->oldest == log->next ? log->arena_at : log->slots[log->oldest & log->slot_mask].frame_at;
+    atomic_store_explicit(&log->bytes, log->arena_at - first, memory_order_relaxed);
+    atomic_store(&log->head, log->next);
+}
+
+unsigned hotlog_backlog(const struct hotlog *log)
+{
+    uint64_t done = log->next;
+    for (unsigned i = 0; i < atomic_load(&log->reader_count); i++) {
+        uint64_t d = atomic_load(&log->readers[i].done);
+        if (d < done)
+            done = d;
+    }
+    if (done < log->oldest)
+        return 100;
+    if (done == log->next)
+        return 0;
+    uint64_t bytes = log->arena_at - log->slots[done & log->slot_mask].frame_at;
+    uint64_t by_bytes = bytes * 100 / log->arena_size, by_count = (log->next - done) * 100 / (log->slot_mask + 1);
+    return (unsigned)(by_bytes > by_count ? by_bytes : by_count);
+}
+
+size_t hotlog_bytes(const struct hotlog *log)
+{
+    return atomic_load_explicit(&log->bytes, memory_order_relaxed);
+}
+
+/* --- the readers --- */
+
+struct hotlog_reader *hotlog_reader_create(struct hotlog *log)
+{
+    unsigned number = atomic_load(&log->reader_count);
+    CHECK(number < log->reader_max);
+    struct hotlog_reader *r = &log->readers[number];
+    r->log = log;
+    atomic_store(&r->pin, UINT64_MAX);
+    atomic_store(&r->done, atomic_load(&log->head));
+    atomic_store(&log->reader_count, number + 1);
+    return r;
+}
+
+uint64_t hotlog_pin(struct hotlog_reader *r)
+{
+    atomic_store(&r->epoch, hotlog_index_epoch(r->log->index));
+    uint64_t tail;
+    do { /* the writer may have moved the tail before it saw our pin: then pin again */
+        tail = atomic_load(&r->log->tail);
+        atomic_store(&r->pin, tail);
+    } while (atomic_load(&r->log->tail) != tail);
+    return tail;
+}
+
+void hotlog_unpin(struct hotlog_reader *r)
+{
+    atomic_store(&r->pin, UINT64_MAX);
+}
+
+void hotlog_done(struct hotlog_reader *r, uint64_t position)
+{
+    atomic_store(&r->done, position);
+}
+
+uint64_t hotlog_head(const struct hotlog *log)
+{
+    return atomic_load(&log->head);
+}
+
+struct hotlog_entry hotlog_get(const struct hotlog *log, uint64_t sequence)
+{
+    const struct slot *s = &log->slots[sequence & log->slot_mask];
+    return (struct hotlog_entry){
+        .frame = log->arena + s->frame_at % log->arena_size,
+        .frame_size = s->frame_size,
+        .partition = s->partition,
+        .offset = s->offset,
+        .rooms = &log->room_ring[s->rooms_at % log->room_ring_size],
+        .room_count = s->room_count,
+        .except_count = s->except_count,
+        .ephemeral = s->ephemeral,
+    };
+}
+
+struct hotlog_run hotlog_find(const struct hotlog *log, uint32_t room, uint64_t from, uint64_t head)
+{
+    return hotlog_index_find(log->index, room, from, head);
+}
+
+uint64_t hotlog_room_end(const struct hotlog *log, uint32_t room)
+{
+    return hotlog_index_end(log->index, room);
+}
+
+uint64_t hotlog_skip(struct hotlog *log, uint64_t position, int64_t *from, int64_t *to)
+{
+    return hotlog_points_skip(log->points, position, atomic_load(&log->tail), hotlog_head(log), from, to);
+}

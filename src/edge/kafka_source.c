@@ -1,0 +1,383 @@
+#include "kafka_internal.h"
+
+#include "causeway/lock.h"
+#include "causeway/log.h"
+#include "causeway/memory.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    IDLE_WAIT_MS = 100,
+    REPORT_MS = 100,
+    LAG_MS = 2000,
+    UNANSWERED_MAX = 2,     /* questions in a row, then the brokers count as away */
+    RENEW_AFTER_MS = 60000, /* without a broker: some broken states of a handle do not heal by themselves */
+    CLIENT_RETRY_MS = 1000,
+    DETAIL_BYTES = 400,
+};
+
+struct kafka_source {
+    struct kafka_reader reader;
+    rd_kafka_conf_t *conf;
+    struct kafka_topic **topics;
+    size_t topic_count;
+    size_t batch_max;
+    size_t next_topic; /* whose turn to be checked it is */
+    struct record record;
+
+    bool reached; /* a broker answers */
+    unsigned unanswered;
+    rd_kafka_resp_err_t told; /* the connection trouble that was told; 0: none */
+    uint64_t away_since;
+    uint64_t report_at, lag_at;
+    struct metric *up;
+
+    pthread_t thread;
+    atomic_bool stopping;
+    atomic_bool renewing;
+    atomic_bool placed;
+
+    struct lock lock; /* what follows */
+    bool ready;
+    char detail[DETAIL_BYTES];
+};
+
+static uint64_t clock_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* --- is there a broker? --- */
+
+static void set_reached(struct kafka_source *s, bool reached)
+{
+    s->unanswered = 0;
+    if (s->reached == reached)
+        return;
+    s->reached = reached;
+    s->away_since = clock_ms();
+    s->report_at = 0;
+    if (reached) {
+        log_info("kafka", "brokers answer");
+        s->told = RD_KAFKA_RESP_ERR_NO_ERROR;
+    } else {
+        log_warn("kafka", "no broker reachable; positions are kept");
+        if (s->topic_count > 0) /* its check is what notices that they are back */
+            s->topics[0]->check_at = 0;
+    }
+}
+
+static void on_answer(struct kafka_source *s, bool answered)
+{
+    if (answered)
+        set_reached(s, true);
+    else if (++s->unanswered >= UNANSWERED_MAX)
+        set_reached(s, false);
+}
+
+/* librdkafka mends its connections itself; only a fatal error asks for a new handle. */
+static void on_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
+{
+    struct kafka_source *s = opaque;
+    if (error == RD_KAFKA_RESP_ERR__FATAL) {
+        char text[256];
+        (void)rd_kafka_fatal_error(client, text, sizeof text);
+        log_error("kafka", "librdkafka gave up, starting it anew: %s", text);
+        atomic_store(&s->renewing, true);
+    } else if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        set_reached(s, false);
+    } else if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+               error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+        for (size_t i = 0; i < s->topic_count; i++)
+            if (s->topics[i]->seen && !s->topics[i]->missing)
+                s->topics[i]->check_at = 0;
+    } else if (s->told != (rd_kafka_resp_err_t)error) {
+        s->told = (rd_kafka_resp_err_t)error;
+        log_warn("kafka", "%s", reason);
+    }
+}
+
+/* --- the handle of librdkafka --- */
+
+static bool open_client(struct kafka_source *s)
+{
+    char text[512];
+    s->reader.client = kafka_client_create(RD_KAFKA_CONSUMER, s->conf, text, sizeof text);
+    if (!s->reader.client) {
+        if (s->told != RD_KAFKA_RESP_ERR__INVALID_ARG)
+            log_error("kafka", "librdkafka does not start: %s", text);
+        set_reached(s, false);
+        s->told = RD_KAFKA_RESP_ERR__INVALID_ARG;
+        return false;
+    }
+    s->reader.queue = rd_kafka_queue_new(s->reader.client);
+    s->away_since = clock_ms();
+    for (size_t i = 0; i < s->topic_count; i++)
+        kafka_topic_attach(s->topics[i], &s->reader);
+    return true;
+}
+
+static void close_client(struct kafka_source *s)
+{
+    if (!s->reader.client)
+        return;
+    for (size_t i = 0; i < s->topic_count; i++)
+        kafka_topic_detach(s->topics[i]);
+    rd_kafka_queue_destroy(s->reader.queue);
+    rd_kafka_destroy(s->reader.client);
+    s->reader.client = NULL;
+    s->reader.queue = NULL;
+}
+
+static void renew_client_when_due(struct kafka_source *s)
+{
+    bool hopeless = !s->reached && clock_ms() - s->away_since > RENEW_AFTER_MS;
+    if (!atomic_exchange(&s->renewing, false) && !hopeless)
+        return;
+    close_client(s);
+    (void)open_client(s);
+}
+
+/* --- reading --- */
+
+static void fill_headers(struct record *r, const rd_kafka_message_t *m)
+{
+    rd_kafka_headers_t *headers;
+    r->header_count = 0;
+    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    const char *name;
+    const void *value;
+    size_t size;
+    while (r->header_count < RECORD_HEADERS_MAX && rd_kafka_header_get_all(headers, r->header_count, &name,
+                                                       &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        r->headers[r->header_count++] = (struct record_header){slice_of(name), {value, size}};
+}
+
+static void hand_on(struct kafka_source *s, struct kafka_topic *t, const rd_kafka_message_t *m)
+{
+    struct record *r = &s->record;
+    rd_kafka_timestamp_type_t kind;
+    int64_t time_ms = rd_kafka_message_timestamp(m, &kind);
+    time_ms = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time_ms < 0 ? 0 : time_ms;
+    if (!kafka_topic_accept(t, m, time_ms))
+        return;
+    r->topic = slice_of(t->name);
+    r->partition = m->partition;
+    r->offset = m->offset;
+    r->time_ms = time_ms;
+    r->key = (struct slice){m->key, m->key_len};
+    r->value = (struct slice){m->payload, m->len};
+    fill_headers(r, m);
+    s->reader.hooks.record(s->reader.owner, r);
+}
+
+static void take(struct kafka_source *s, rd_kafka_message_t *m)
+{
+    struct kafka_topic *t = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
+    if (!m->err) {
+        set_reached(s, true);
+        hand_on(s, t, m);
+    } else if (t) {
+        kafka_topic_on_error(t, m, clock_ms());
+    } else {
+        on_error(s->reader.client, m->err, rd_kafka_message_errstr(m), s);
+    }
+}
+
+/* One by one: the batch calls of librdkafka lose messages around pauses and restarts. */
+static void read_batch(struct kafka_source *s, int wait_ms)
+{
+    size_t taken = 0;
+    rd_kafka_message_t *m = rd_kafka_consume_queue(s->reader.queue, wait_ms);
+    while (m) {
+        take(s, m);
+        rd_kafka_message_destroy(m);
+        m = ++taken < s->batch_max ? rd_kafka_consume_queue(s->reader.queue, 0) : NULL;
+    }
+    if (taken > 0)
+        s->reader.hooks.batch_done(s->reader.owner);
+}
+
+/* At most one topic per turn, so that records do not wait for more than one question. true: another one is
+ * due. */
+static bool check_next_topic(struct kafka_source *s)
+{
+    uint64_t now = clock_ms();
+    for (size_t i = 0; i < s->topic_count; i++) {
+        size_t index = (s->next_topic + i) % s->topic_count;
+        struct kafka_topic *t = s->topics[index];
+        if (t->check_at > now)
+            continue;
+        s->next_topic = index + 1;
+        on_answer(s, kafka_topic_check(t, &s->reader, now));
+        return true;
+    }
+    return false;
+}
+
+/* --- what others see --- */
+
+static bool judge(const struct kafka_source *s, char *detail, size_t size)
+{
+    int partitions = 0;
+    if (!s->reached) {
+        (void)snprintf(detail, size, "no broker reachable%s",
+            s->told == RD_KAFKA_RESP_ERR__AUTHENTICATION ? ": authentication failed"
+            : s->told == RD_KAFKA_RESP_ERR__SSL          ? ": TLS failed"
+                                                         : "");
+        return false;
+    }
+    for (size_t i = 0; i < s->topic_count; i++) {
+        if (!kafka_topic_ready(s->topics[i], detail, size))
+            return false;
+        partitions += s->topics[i]->live_count;
+    }
+    (void)snprintf(detail, size, "%zu topic%s, %d partition%s", s->topic_count,
+        s->topic_count == 1 ? "" : "s", partitions, partitions == 1 ? "" : "s");
+    return true;
+}
+
+static bool all_placed(const struct kafka_source *s)
+{
+    for (size_t i = 0; i < s->topic_count; i++)
+        if (!kafka_topic_placed(s->topics[i]))
+            return false;
+    return true;
+}
+
+static void report(struct kafka_source *s)
+{
+    uint64_t now = clock_ms();
+    if (now < s->report_at)
+        return;
+    s->report_at = now + REPORT_MS;
+    char detail[DETAIL_BYTES];
+    bool ready = judge(s, detail, sizeof detail);
+    if (ready != s->ready)
+        log_info("kafka", "%s: %s", ready ? "ready" : "not ready", detail);
+    lock_take(&s->lock);
+    s->ready = ready;
+    memcpy(s->detail, detail, sizeof detail);
+    lock_give(&s->lock);
+    metric_set(s->up, ready);
+    if (!atomic_load(&s->placed))
+        atomic_store(&s->placed, all_placed(s));
+    if (now < s->lag_at || !s->reader.client)
+        return;
+    s->lag_at = now + LAG_MS;
+    for (size_t i = 0; i < s->topic_count; i++)
+        kafka_topic_measure_lag(s->topics[i], s->reader.client);
+}
+
+bool kafka_source_ready(struct kafka_source *s, char *detail, size_t size)
+{
+    lock_take(&s->lock);
+    bool ready = s->ready;
+    (void)snprintf(detail, size, "%s", s->detail);
+    lock_give(&s->lock);
+    return ready;
+}
+
+bool kafka_source_placed(struct kafka_source *s)
+{
+    return atomic_load(&s->placed);
+}
+
+void kafka_source_renew(struct kafka_source *s)
+{
+    atomic_store(&s->renewing, true);
+}
+
+/* --- life --- */
+
+static void pause_before_retry(const struct kafka_source *s)
+{
+    struct timespec step = {.tv_nsec = 50 * 1000000};
+    for (int waited = 0; waited < CLIENT_RETRY_MS && !atomic_load(&s->stopping); waited += 50)
+        (void)nanosleep(&step, NULL);
+}
+
+static void *run(void *argument)
+{
+    struct kafka_source *s = argument;
+    while (!atomic_load(&s->stopping)) {
+        if (!s->reader.client && !open_client(s)) {
+            report(s);
+            pause_before_retry(s);
+            continue;
+        }
+        (void)rd_kafka_poll(s->reader.client, 0);
+        renew_client_when_due(s);
+        if (!s->reader.client)
+            continue;
+        report(s); /* before anything that may wait for an answer */
+        bool busy = check_next_topic(s);
+        read_batch(s, busy ? 0 : IDLE_WAIT_MS);
+    }
+    close_client(s);
+    return NULL;
+}
+
+static void add_topic(struct kafka_source *s, struct slice name)
+{
+    for (size_t i = 0; i < s->topic_count; i++)
+        if (slice_is(name, s->topics[i]->name))
+            return;
+    s->topics[s->topic_count++] = kafka_topic_create(name);
+}
+
+/* Signals are for the thread that waits for them. */
+static void start_thread(struct kafka_source *s)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    CHECK(pthread_create(&s->thread, NULL, run, s) == 0);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_setname_np(s->thread, "kafka");
+}
+
+struct kafka_source *kafka_source_create(const struct kafka_settings *settings, const struct slice *topics,
+    size_t topic_count, size_t batch_max, const struct kafka_source_hooks *hooks, void *owner)
+{
+    char fault[512];
+    CHECK(batch_max > 0 && hooks->record && hooks->batch_done);
+    struct kafka_source *s = xcalloc(1, sizeof *s);
+    s->conf = kafka_conf_create(RD_KAFKA_CONSUMER, settings, fault, sizeof fault);
+    CHECK(s->conf);
+    rd_kafka_conf_set_opaque(s->conf, s);
+    rd_kafka_conf_set_error_cb(s->conf, on_error);
+    s->reader.hooks = *hooks;
+    s->reader.owner = owner;
+    s->batch_max = batch_max;
+    s->topics = xcalloc(topic_count ? topic_count : 1, sizeof *s->topics);
+    for (size_t i = 0; i < topic_count; i++)
+        add_topic(s, topics[i]);
+    s->up = metric_get(METRIC_KAFKA_UP);
+    metric_set(s->up, 0);
+    lock_init(&s->lock);
+    (void)snprintf(s->detail, sizeof s->detail, "connecting");
+    start_thread(s);
+    return s;
+}
+
+void kafka_source_destroy(struct kafka_source *s)
+{
+    if (!s)
+        return;
+    atomic_store(&s->stopping, true);
+    (void)pthread_join(s->thread, NULL);
+    for (size_t i = 0; i < s->topic_count; i++)
+        kafka_topic_destroy(s->topics[i]);
+    free(s->topics);
+    rd_kafka_conf_destroy(s->conf);
+    lock_finish(&s->lock);
+    free(s);
+}

@@ -1,0 +1,426 @@
+/* Where each partition of a topic is read. Partitions are started one by one (librdkafka's simple consumer),
+   so that finding one more does not touch the others. What librdkafka would do about a position that is gone,
+   silently, is done here, aloud: auto.offset.reset is "error", and the position is looked up against the
+   watermarks. Watermarks come from rd_kafka_offsets_for_times with the protocol's special times -1 (end) and
+   -2 (beginning), since rd_kafka_query_watermark_offsets waits without end in librdkafka before 2.3. */
+#include "kafka_internal.h"
+
+#include "causeway/log.h"
+#include "causeway/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    ANSWER_MS = 1000,   /* for one question; also what a stop may have to wait for */
+    REFRESH_MS = 5000,  /* between checks when all is well */
+    RETRY_MIN_MS = 100, /* between checks when not: doubles up to the maximum */
+    RETRY_MAX_MS = 2000,
+    REPEAT_MS = 10000,      /* a fetch error that is not repeated for so long is over */
+    CLOCKS_APART_MS = 60000 /* between producers and this machine */
+};
+
+struct watermarks {
+    int64_t low, high; /* -1: unknown */
+};
+
+static int64_t wall_clock_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct kafka_topic *kafka_topic_create(struct slice name)
+{
+    struct kafka_topic *t = xcalloc(1, sizeof *t);
+    t->name = xstrndup(name.data, name.size);
+    t->known_since = wall_clock_ms();
+    t->records = metric_label(METRIC_RECORDS, t->name);
+    return t;
+}
+
+void kafka_topic_destroy(struct kafka_topic *t)
+{
+    CHECK(!t->handle);
+    free(t->partitions);
+    free(t->name);
+    free(t);
+}
+
+void kafka_topic_attach(struct kafka_topic *t, struct kafka_reader *r)
+{
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(r->client);
+    rd_kafka_topic_conf_set_opaque(conf, t);
+    t->handle = rd_kafka_topic_new(r->client, t->name, conf);
+    if (!t->handle) { /* a name that no topic can have; it stays "does not exist" */
+        log_error("kafka", "topic \"%s\": %s", t->name, rd_kafka_err2str(rd_kafka_last_error()));
+        rd_kafka_topic_conf_destroy(conf);
+    }
+    t->check_at = 0;
+    t->failures = 0;
+}
+
+static void stop(struct kafka_topic *t, int32_t id)
+{
+    if (t->partitions[id].consuming)
+        (void)rd_kafka_consume_stop(t->handle, id);
+    t->partitions[id].consuming = false;
+}
+
+void kafka_topic_detach(struct kafka_topic *t)
+{
+    for (int32_t id = 0; id < t->partition_count; id++) {
+        stop(t, id);
+        if (t->partitions[id].state != PARTITION_UNPLACED)
+            t->partitions[id].state = PARTITION_PLACED;
+    }
+    if (t->handle)
+        rd_kafka_topic_destroy(t->handle);
+    t->handle = NULL;
+}
+
+/* --- what the brokers say --- */
+
+static void grow(struct kafka_topic *t, int32_t count)
+{
+    if (count <= t->partition_count)
+        return;
+    if (t->seen)
+        log_info("kafka", "topic=%s partitions=%d were=%d", t->name, (int)count, (int)t->partition_count);
+    t->partitions = xrealloc(t->partitions, (size_t)count * sizeof *t->partitions);
+    for (int32_t id = t->partition_count; id < count; id++) {
+        char label[300];
+        (void)snprintf(label, sizeof label, "%s/%d", t->name, (int)id);
+        t->partitions[id] = (struct kafka_partition){
+            .from_beginning = t->seen || t->missing,
+            .unproven = !t->seen && t->missing,
+            .lag = metric_label(METRIC_LAG, label),
+        };
+    }
+    t->partition_count = count;
+}
+
+/* Readers of partitions that are gone do not always come to life when a topic is there again: they are
+ * started anew. */
+static void on_missing(struct kafka_topic *t)
+{
+    t->missing = true;
+    for (int32_t id = 0; id < t->partition_count; id++) {
+        t->partitions[id].vanished = true;
+        if (t->partitions[id].state == PARTITION_READING)
+            t->partitions[id].state = PARTITION_PLACED;
+    }
+}
+
+static void on_metadata(struct kafka_topic *t, const struct rd_kafka_metadata_topic *m)
+{
+    grow(t, m->partition_cnt);
+    t->live_count = m->partition_cnt;
+    t->seen = true;
+    t->missing = false;
+    for (int32_t id = 0; id < t->partition_count; id++)
+        t->partitions[id].led = false;
+    for (int i = 0; i < m->partition_cnt; i++) {
+        const struct rd_kafka_metadata_partition *p = &m->partitions[i];
+        if (p->id >= 0 && p->id < t->partition_count)
+            t->partitions[p->id].led = p->leader >= 0;
+    }
+}
+
+static rd_kafka_resp_err_t refresh(struct kafka_topic *t, struct kafka_reader *r)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(r->client, 0, t->handle, &metadata, ANSWER_MS);
+    if (error)
+        return error;
+    if (metadata->topic_cnt != 1)
+        error = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    else
+        error = metadata->topics[0].err;
+    if (!error)
+        on_metadata(t, &metadata->topics[0]);
+    else if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        on_missing(t);
+    rd_kafka_metadata_destroy(metadata);
+    return error;
+}
+
+static bool needs_watermarks(const struct kafka_partition *p)
+{
+    return p->led && (p->state == PARTITION_UNPLACED || p->state == PARTITION_LOST);
+}
+
+/* Asks for one end of all partitions that need it. */
+static rd_kafka_resp_err_t ask_ends(
+    const struct kafka_topic *t, struct kafka_reader *r, int64_t end, struct watermarks *out)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(t->partition_count);
+    for (int32_t id = 0; id < t->partition_count; id++)
+        if (needs_watermarks(&t->partitions[id]))
+            rd_kafka_topic_partition_list_add(list, t->name, id)->offset = end;
+    rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(r->client, list, ANSWER_MS);
+    for (int i = 0; i < list->cnt && !error; i++) {
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        int64_t *offset = end == RD_KAFKA_OFFSET_BEGINNING ? &out[p->partition].low : &out[p->partition].high;
+        *offset = p->err || p->offset < 0 ? -1 : p->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return error;
+}
+
+/* --- what follows from it --- */
+
+static void place(struct kafka_partition *p, const struct watermarks *w)
+{
+    p->head = w->high;
+    p->position = p->from_beginning ? w->low : w->high;
+    p->state = PARTITION_PLACED;
+}
+
+/* Where to go on when the brokers do not have the position. -1: not sure yet, ask again. */
+static int64_t find_again(struct kafka_partition *p, const struct watermarks *w)
+{
+    if (p->position < w->low)
+        return w->low;
+    if (p->position <= w->high) /* a replica that lagged, or one that was asked too early */
+        return p->position;
+    if (!p->beyond) { /* watermarks of a leader that has just changed may be old: believe the second answer */
+        p->beyond = true;
+        return -1;
+    }
+    /* Truncated: what there is was seen. Made again: what there is was not. */
+    return p->vanished ? w->low : w->high;
+}
+
+static void recover(struct kafka_topic *t, int32_t id, struct kafka_reader *r, const struct watermarks *w)
+{
+    struct kafka_partition *p = &t->partitions[id];
+    int64_t from = p->position, to = find_again(p, w);
+    if (to < 0)
+        return;
+    p->beyond = false;
+    p->state = PARTITION_PLACED;
+    p->position = to;
+    if (to == from)
+        return;
+    log_warn("kafka",
+        "position lost, going on elsewhere topic=%s partition=%d from=%" PRId64 " to=%" PRId64 " low=%" PRId64
+        " high=%" PRId64,
+        t->name, (int)id, from, to, w->low, w->high);
+    if (r->hooks.jump)
+        r->hooks.jump(r->owner, slice_of(t->name), id, from, to);
+}
+
+static rd_kafka_resp_err_t locate(struct kafka_topic *t, struct kafka_reader *r)
+{
+    size_t needed = 0;
+    for (int32_t id = 0; id < t->partition_count; id++)
+        needed += needs_watermarks(&t->partitions[id]);
+    if (needed == 0)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    struct watermarks *w = xcalloc((size_t)t->partition_count, sizeof *w);
+    rd_kafka_resp_err_t error = ask_ends(t, r, RD_KAFKA_OFFSET_BEGINNING, w);
+    if (!error)
+        error = ask_ends(t, r, RD_KAFKA_OFFSET_END, w);
+    for (int32_t id = 0; id < t->partition_count && !error; id++) {
+        struct kafka_partition *p = &t->partitions[id];
+        if (!needs_watermarks(p) || w[id].low < 0 || w[id].high < 0)
+            continue;
+        if (p->state == PARTITION_UNPLACED)
+            place(p, &w[id]);
+        else
+            recover(t, id, r, &w[id]);
+    }
+    free(w);
+    return error;
+}
+
+/* Starts what is placed. The answer is the reason why something is not being read, if any. */
+static rd_kafka_resp_err_t start(struct kafka_topic *t, struct kafka_reader *r)
+{
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int32_t id = 0; id < t->live_count; id++) {
+        struct kafka_partition *p = &t->partitions[id];
+        if (p->state == PARTITION_PLACED) {
+            stop(t, id);
+            if (rd_kafka_consume_start_queue(t->handle, id, p->position, r->queue) == 0) {
+                p->consuming = true;
+                p->state = PARTITION_READING;
+                log_debug(
+                    "kafka", "reading topic=%s partition=%d offset=%" PRId64, t->name, (int)id, p->position);
+            }
+        }
+        if (p->state != PARTITION_READING)
+            error = p->led ? RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    }
+    return error;
+}
+
+/* --- the check as a whole --- */
+
+static bool unanswered(rd_kafka_resp_err_t error)
+{
+    return error == RD_KAFKA_RESP_ERR__TIMED_OUT || error == RD_KAFKA_RESP_ERR__TRANSPORT;
+}
+
+static const char *describe(rd_kafka_resp_err_t error)
+{
+    switch ((int)error) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        return "does not exist";
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+        return "has a partition without a leader";
+    case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+        return "has a partition whose offsets are not known yet";
+    default:
+        return rd_kafka_err2str(error);
+    }
+}
+
+static rd_kafka_resp_err_t trouble_of(const struct kafka_topic *t)
+{
+    return t->trouble ? t->trouble : t->fetch_trouble;
+}
+
+/* Tells a trouble once, and its end. Brokers that do not answer are the source's to tell. */
+static void tell(const struct kafka_topic *t, rd_kafka_resp_err_t before)
+{
+    rd_kafka_resp_err_t now = trouble_of(t);
+    if (now == before || unanswered(now))
+        return;
+    if (now)
+        log_warn("kafka", "topic %s %s", t->name, describe(now));
+    else if (!unanswered(before))
+        log_info("kafka", "topic %s is read again", t->name);
+}
+
+static void schedule(struct kafka_topic *t, uint64_t now)
+{
+    uint64_t wait = REFRESH_MS;
+    if (t->trouble) {
+        unsigned doublings = t->failures < 8 ? t->failures : 8;
+        wait = (uint64_t)RETRY_MIN_MS << doublings;
+        wait = wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS;
+    }
+    t->failures = t->trouble ? t->failures + 1 : 0;
+    t->check_at = now + wait;
+}
+
+bool kafka_topic_check(struct kafka_topic *t, struct kafka_reader *r, uint64_t now)
+{
+    rd_kafka_resp_err_t before = trouble_of(t);
+    rd_kafka_resp_err_t error =
+        t->handle ? refresh(t, r) : (rd_kafka_resp_err_t)RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    bool answered = !unanswered(error);
+    if (!error) {
+        error = locate(t, r);
+        rd_kafka_resp_err_t started = start(t, r);
+        error = error ? error : started;
+    }
+    if (now >= t->fetch_trouble_until)
+        t->fetch_trouble = RD_KAFKA_RESP_ERR_NO_ERROR;
+    t->trouble = error;
+    tell(t, before);
+    schedule(t, now);
+    return answered;
+}
+
+/* --- records and errors --- */
+
+/* The topic was missing when it was first asked for, so its records should all be new. Brokers that have just
+   started say "missing" of any topic; then its first record is old, and what is there is not for today's
+   clients. */
+static bool proves_old(struct kafka_topic *t, struct kafka_partition *p, int64_t offset, int64_t time_ms)
+{
+    bool old = p->unproven && time_ms > 0 && time_ms + CLOCKS_APART_MS < t->known_since && offset < p->head;
+    p->unproven = false;
+    if (!old)
+        return false;
+    log_warn("kafka", "topic %s has old records although it was missing at first: reading starts at its end",
+        t->name);
+    p->position = p->head;
+    p->state = PARTITION_PLACED;
+    t->check_at = 0;
+    return true;
+}
+
+bool kafka_topic_accept(struct kafka_topic *t, const rd_kafka_message_t *m, int64_t time_ms)
+{
+    CHECK(m->partition >= 0 && m->partition < t->partition_count);
+    struct kafka_partition *p = &t->partitions[m->partition];
+    if (m->offset < p->position || proves_old(t, p, m->offset, time_ms))
+        return false;
+    if (t->fetch_trouble) {
+        rd_kafka_resp_err_t before = trouble_of(t);
+        t->fetch_trouble = RD_KAFKA_RESP_ERR_NO_ERROR;
+        tell(t, before);
+    }
+    p->vanished = false;
+    p->beyond = false;
+    p->position = m->offset + 1;
+    metric_add(t->records, 1);
+    return true;
+}
+
+void kafka_topic_on_error(struct kafka_topic *t, const rd_kafka_message_t *m, uint64_t now)
+{
+    struct kafka_partition *p =
+        m->partition >= 0 && m->partition < t->partition_count ? &t->partitions[m->partition] : NULL;
+    if (!p || p->state != PARTITION_READING)
+        return;
+    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        /* An answer to a question of long ago, from before the partition was started anew, does no harm: the
+           position will be found where it is. The second look at a position beyond the end takes its time. */
+        p->state = PARTITION_LOST;
+        t->check_at = now;
+        return;
+    }
+    if (t->fetch_trouble != m->err) {
+        log_warn("kafka", "fetch failed topic=%s partition=%d offset=%" PRId64 ": %s", t->name,
+            (int)m->partition, m->offset, rd_kafka_message_errstr(m));
+        t->fetch_trouble = m->err;
+    }
+    t->fetch_trouble_until = now + REPEAT_MS;
+    /* Some errors are reported once only; a partition that is started anew reports again, or works. */
+    p->state = PARTITION_PLACED;
+}
+
+bool kafka_topic_ready(const struct kafka_topic *t, char *detail, size_t size)
+{
+    rd_kafka_resp_err_t trouble = trouble_of(t);
+    if (trouble && !unanswered(trouble)) {
+        (void)snprintf(detail, size, "topic %s %s", t->name, describe(trouble));
+        return false;
+    }
+    for (int32_t id = 0; id < t->live_count; id++) {
+        if (t->partitions[id].state != PARTITION_READING && !t->fetch_trouble) {
+            (void)snprintf(detail, size, "topic %s: partition %d is not read yet", t->name, (int)id);
+            return false;
+        }
+    }
+    if (!t->seen)
+        (void)snprintf(detail, size, "topic %s is being looked up", t->name);
+    return t->seen;
+}
+
+bool kafka_topic_placed(const struct kafka_topic *t)
+{
+    for (int32_t id = 0; id < t->partition_count; id++)
+        if (t->partitions[id].state == PARTITION_UNPLACED)
+            return false;
+    return t->seen || t->missing;
+}
+
+void kafka_topic_measure_lag(struct kafka_topic *t, rd_kafka_t *client)
+{
+    for (int32_t id = 0; id < t->live_count; id++) {
+        int64_t low = -1, high = -1;
+        const struct kafka_partition *p = &t->partitions[id];
+        if (p->state == PARTITION_READING &&
+            !rd_kafka_get_watermark_offsets(client, t->name, id, &low, &high) && high >= 0)
+            metric_set(p->lag, high > p->position ? high - p->position : 0);
+    }
+}

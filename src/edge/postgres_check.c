@@ -1,0 +1,53 @@
+/* Would the database take this statement? Asked by preparing it, which runs nothing, over a connection made
+ * for it alone. */
+#include "postgres_connection.h"
+
+enum { CHECK_TIMEOUT_MS = 5000 };
+
+static bool refuse(struct buffer *fault, const char *message)
+{
+    postgres_fault(fault, message);
+    return false;
+}
+
+static bool judge_description(const PGresult *description, size_t params, struct buffer *fault)
+{
+    if ((size_t)PQnparams(description) != params) {
+        buffer_clear(fault);
+        buffer_print(
+            fault, "the statement has %d parameters, but %zu are given", PQnparams(description), params);
+        return false;
+    }
+    if (PQnfields(description) == 0)
+        return refuse(fault, "the statement gives no rows");
+    return true;
+}
+
+static bool check(PGconn *link, const char *sql, size_t params, struct buffer *fault)
+{
+    if (PQstatus(link) != CONNECTION_OK)
+        return refuse(fault, postgres_link_fault(link));
+    PGresult *prepared = PQprepare(link, "", sql, 0, NULL);
+    bool good = PQresultStatus(prepared) == PGRES_COMMAND_OK || refuse(fault, PQresultErrorMessage(prepared));
+    PQclear(prepared);
+    if (!good)
+        return false;
+    PGresult *description = PQdescribePrepared(link, "");
+    good = PQresultStatus(description) == PGRES_COMMAND_OK ? judge_description(description, params, fault)
+                                                           : refuse(fault, PQresultErrorMessage(description));
+    PQclear(description);
+    return good;
+}
+
+bool postgres_check_statement(const char *url, struct slice sql, size_t params, struct buffer *fault)
+{
+    struct postgres_target *target = postgres_target_create(url, CHECK_TIMEOUT_MS);
+    PGconn *link = postgres_target_connect(target);
+    struct buffer text = {0};
+    buffer_add_slice(&text, sql);
+    bool good = check(link, buffer_text(&text), params, fault);
+    buffer_finish(&text);
+    PQfinish(link);
+    postgres_target_destroy(target);
+    return good;
+}

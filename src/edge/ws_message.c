@@ -1,0 +1,124 @@
+/* Frames of an open connection, and the client's answers as frames. */
+#include "ws_internal.h"
+
+#include "causeway/metrics.h"
+
+static void on_text(struct peer *p, struct slice text)
+{
+    struct json *j = &p->ws->scratch;
+    static const struct slice no_room = {NULL, 0};
+    if (!json_scan(j, text.data, text.size)) {
+        client_error(p->client, "bad_json", "the message is not strict JSON", no_room);
+        return;
+    }
+    struct buffer scratch = {0};
+    struct slice type = json_string(j, json_find(j, 0, SLICE("type")), &scratch);
+    if (type.data)
+        client_command(p->client, type, j, json_find(j, 0, SLICE("data")));
+    else
+        client_error(p->client, "bad_message", "a message is an object with a string member type", no_room);
+    buffer_finish(&scratch);
+}
+
+static void on_control(struct peer *p, const struct frame_message *m)
+{
+    char frame[127];
+    if (m->opcode == FRAME_PING) {
+        size_t header = frame_header(frame, FRAME_PONG, m->payload.size);
+        memcpy(frame + header, m->payload.data, m->payload.size);
+        conn_send(p->conn, frame, header + m->payload.size);
+    } else if (m->opcode == FRAME_CLOSE) {
+        peer_end(p, CLOSE_NORMAL, NULL);
+    }
+}
+
+static enum close_reason reason_of(uint16_t code)
+{
+    return code == 1007 ? CLOSE_NOT_UTF8 : code == 1009 ? CLOSE_TOO_LARGE : CLOSE_PROTOCOL;
+}
+
+static void on_frame(struct peer *p, enum frame_result result, const struct frame_message *m)
+{
+    if (result == FRAME_VIOLATION)
+        peer_end(p, reason_of(m->close_code), m->reason);
+    else if (result == FRAME_CONTROL)
+        on_control(p, m);
+    else if (m->opcode == FRAME_BINARY)
+        peer_end(p, CLOSE_BINARY, NULL);
+    else
+        on_text(p, m->payload);
+}
+
+size_t peer_data(void *owner, struct conn *c, char *data, size_t size)
+{
+    struct peer *p = owner;
+    size_t at = 0;
+    while (at < size && p->state == PEER_OPEN && !conn_closing(c)) {
+        struct frame_message m;
+        size_t used;
+        enum frame_result result = frame_decode(&p->decoder, data + at, size - at, &used, &m);
+        if (result == FRAME_MORE) {
+            at += used; /* fragments are kept by the decoder */
+            break;
+        }
+        p->life_at = loop_now(p->ws->loop);
+        p->heard = true;
+        on_frame(p, result, &m);
+        at += used;
+    }
+    return p->state == PEER_ENDING ? size : at;
+}
+
+/* --- the client's side of the conversation --- */
+
+static void on_emit(void *owner, const char *type, struct slice data_json)
+{
+    struct peer *p = owner;
+    struct buffer *out = &p->ws->text;
+    buffer_clear(out);
+    char *header = buffer_reserve(out, FRAME_HEADER_MAX);
+    (void)header;
+    out->size = FRAME_HEADER_MAX;
+    buffer_print(out, "{\"type\":\"%s\"", type);
+    if (data_json.data) {
+        buffer_print(out, ",\"%.*s\":", SLICE_ARGS(p->lane->payload_key));
+        buffer_add_slice(out, data_json);
+    }
+    buffer_add_byte(out, '}');
+    size_t payload = out->size - FRAME_HEADER_MAX;
+    size_t size = frame_header_size(payload);
+    char *frame = out->data + FRAME_HEADER_MAX - size;
+    frame_header(frame, FRAME_TEXT, payload);
+    conn_send(p->conn, frame, size + payload);
+}
+
+static void on_authenticate(void *owner, struct slice token)
+{
+    peer_authenticate(owner, token);
+}
+
+static void on_attached(void *owner, enum grants_outcome outcome)
+{
+    struct peer *p = owner;
+    if (outcome == GRANTS_ALLOWED) {
+        conn_set_deadline(p->conn, 0);
+        metric_add(metric_label(METRIC_AUTH, "ok"), 1);
+        if (p->state == PEER_PARKED)
+            peer_open(p);
+    } else if (outcome == GRANTS_NO_USER) {
+        peer_refuse(p, "User not found");
+    } else if (outcome == GRANTS_TOO_MANY) {
+        peer_end(p, CLOSE_ROOMS, NULL);
+    } else {
+        peer_end(p, CLOSE_LATER, "rights cannot be looked up now; come back later");
+    }
+}
+
+static void on_lookup(void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
+{
+    struct peer *p = owner;
+    uint64_t number = (uint64_t)p->generation << 32 | p->slot;
+    p->ws->hooks->lookup(p->ws->owner, lookup, params, count, number, tag);
+}
+
+const struct client_hooks peer_client_hooks = {on_emit, on_authenticate, on_attached, on_lookup};

@@ -1,0 +1,231 @@
+// Settings and the command line: what is wrong is refused with status 78 and named; where a value comes from decides.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openWorld, runCauseway } from './lib/bridge.mjs';
+import { connect } from './lib/client.mjs';
+import { BUYER } from './lib/orders.mjs';
+import { root } from './lib/processes.mjs';
+
+const world = await openWorld('settings');
+const CONFIG_ERROR = 78;
+
+let runs = 0;
+// `causeway serve` in an empty directory with the settings that work, changed by `env`.
+function serve(env = {}, { args = [], dotenv } = {}) {
+  const cwd = join(world.dir, `run-${++runs}`);
+  mkdirSync(cwd, { recursive: true });
+  if (dotenv !== undefined) writeFileSync(join(cwd, '.env'), dotenv);
+  const settings = Object.fromEntries(Object.entries(world.settings(env)).filter(([, value]) => value !== undefined));
+  return runCauseway(['serve', ...args], { env: settings, cwd });
+}
+
+const WRONG = [
+  ['PORT', 'http'],
+  ['PORT', '65536'],
+  ['PORT', '3000,3000'],
+  ['PORT', ''],
+  ['HOST', 'not an address'],
+  ['KAFKA_BROKERS', ''],
+  ['DATABASE_URL', 'postgresql://[broken'],
+  ['DATABASE_POOL', '0'],
+  ['JWT_SECRET', undefined],
+  ['JWT_SECRET', 'too-short'],
+  ['JWT_LEEWAY', '-1'],
+  ['FRONTEND_URL', 'shop.example'],
+  ['CATALOGUE', '/no/such/catalogue.yaml'],
+  ['LOOPS', 'many'],
+  ['HOT_LOG_BYTES', '12'],
+  ['HOT_LOG_BYTES', '64MB?'],
+  ['MESSAGE_MAX_BYTES', '99999999999999999999'],
+  ['PING_INTERVAL', '0'],
+  ['LOG_LEVEL', 'loud'],
+  ['LOG_FORMAT', 'xml'],
+  ['kafka.no.such.property', '1'],
+  ['kafka.security.protocol', 'nonsense'],
+];
+
+for (const [name, value] of WRONG) {
+  test(`serve refuses ${name}${value === undefined ? ' when it is missing' : `=${value}`} with status 78 and names it`, async () => {
+    const end = await serve({ [name]: value });
+    assert.equal(end.code, CONFIG_ERROR, end.stderr);
+    assert.ok(end.stderr.includes(name), end.stderr);
+    if (name === 'JWT_SECRET') assert.ok(!end.stderr.includes('too-short'), 'a secret is not shown');
+  });
+}
+
+test('all faults are reported at once', async () => {
+  const end = await serve({ PORT: 'x', LOOPS: 'y', LOG_LEVEL: 'z' });
+  assert.equal(end.code, CONFIG_ERROR);
+  for (const name of ['PORT', 'LOOPS', 'LOG_LEVEL']) assert.ok(end.stderr.includes(name), end.stderr);
+});
+
+test('an unknown name in .env or --set is refused, with the line where it stands', async () => {
+  const inFile = await serve({}, { dotenv: '# settings\nLOG_LEVEL=info\nPROT=3000\n' });
+  assert.equal(inFile.code, CONFIG_ERROR);
+  assert.match(inFile.stderr, /PROT\b/);
+  assert.match(inFile.stderr, /\.env[^\n]*3/);
+  const onLine = await serve({}, { args: ['--set', 'PROT=3000'] });
+  assert.equal(onLine.code, CONFIG_ERROR);
+  assert.match(onLine.stderr, /PROT\b/);
+});
+
+test('a broken line in .env is refused', async () => {
+  const end = await serve({}, { dotenv: 'this is no setting\n' });
+  assert.equal(end.code, CONFIG_ERROR);
+  assert.match(end.stderr, /\.env/);
+});
+
+test('an unknown option and an unknown command are usage errors', async () => {
+  for (const args of [['serve', '--frobnicate'], ['frobnicate'], []]) {
+    const end = await runCauseway(args);
+    assert.ok(end.code === 2 || end.code === 64, `${args}: ${end.code} ${end.stderr}`);
+    if (args.length > 0) assert.ok(end.stderr.includes('frobnicate'), end.stderr);
+  }
+});
+
+test('a port that is taken is named', async () => {
+  const server = await new Promise((done) => {
+    const s = createServer().listen(0, '127.0.0.1', () => done(s));
+  });
+  const { port } = server.address();
+  const end = await serve({ PORT: String(port) });
+  assert.ok(end.code > 0, String(end.code));
+  assert.ok(end.stderr.includes(String(port)), end.stderr);
+  await new Promise((done) => server.close(done));
+});
+
+test('--set wins over the environment, which wins over .env', async () => {
+  // LOG_FORMAT tells in the first line which value was taken.
+  const format = async (env, options) => {
+    const cwd = join(world.dir, `order-${++runs}`);
+    mkdirSync(cwd, { recursive: true });
+    if (options.dotenv) writeFileSync(join(cwd, '.env'), options.dotenv);
+    const end = await runCauseway(['serve', ...(options.args ?? [])], {
+      cwd, env: { ...world.settings({ PORT: '1', ...env }) }, timeout: 3000,
+    });
+    const first = end.stderr.split('\n').find((line) => line.length > 0) ?? '';
+    return first.startsWith('{') ? 'json' : 'text';
+  };
+  // 192.0.2.1 is no address of this machine, so the bridge ends after its first lines.
+  const ends = { HOST: '192.0.2.1' };
+  assert.equal(await format(ends, {}), 'text');
+  assert.equal(await format(ends, { dotenv: 'LOG_FORMAT=json\n' }), 'json');
+  assert.equal(await format({ ...ends, LOG_FORMAT: 'text' }, { dotenv: 'LOG_FORMAT=json\n' }), 'text');
+  assert.equal(await format({ ...ends, LOG_FORMAT: 'text' }, { args: ['--set', 'LOG_FORMAT=json'] }), 'json');
+});
+
+test('a .env file with comments, quotes and export configures the bridge', async () => {
+  const bridge = await world.serve({ JWT_SECRET: undefined, JWT_LEEWAY: undefined }, {
+    args: [], dotenv: '# what a developer has\nexport JWT_SECRET="a-secret-for-tests-only-of-40-characters"\n\nJWT_LEEWAY=5 # seconds\n',
+  });
+  await (await connect(bridge, { user: BUYER })).close();
+});
+
+test('a short secret is accepted with --dev only', async () => {
+  const bridge = await world.serve({ JWT_SECRET: 'short' }, { args: ['--dev'] });
+  assert.equal((await bridge.get('/healthz')).status, 200);
+});
+
+test('several ports serve the same', async () => {
+  const bridge = await world.serve({ PORT: '0,0,0' });
+  assert.equal(new Set(bridge.ports).size, 3);
+  for (const port of bridge.ports) {
+    const client = await connect(bridge, { user: BUYER, port });
+    assert.deepEqual(await client.ask({ type: 'ping' }, () => true), { type: 'pong' });
+    await client.close();
+  }
+});
+
+test('LOG_FORMAT=json logs one JSON object per line', async () => {
+  const bridge = await world.serve({ LOG_FORMAT: 'json' });
+  await (await connect(bridge, { user: BUYER })).close();
+  await bridge.terminate();
+  const lines = bridge.log().trim().split('\n');
+  assert.ok(lines.length > 1);
+  for (const line of lines) assert.equal(typeof JSON.parse(line), 'object');
+});
+
+test('--help names every command and every setting with its default, --version the version', async () => {
+  const general = await runCauseway(['--help']);
+  assert.equal(general.code, 0, general.stderr);
+  for (const command of ['serve', 'check', 'token', 'publish', 'tail', 'broker']) assert.match(general.stdout, new RegExp(`\\b${command}\\b`));
+  const help = `${general.stdout}${(await runCauseway(['serve', '--help'])).stdout}`;
+  const table = readFileSync(join(root, 'include/causeway/config.h'), 'utf8');
+  const settings = [...table.matchAll(/X\(\w+, \w+, "(\w+)", "([^"]*)"/g)];
+  assert.ok(settings.length > 20);
+  for (const [, name, fallback] of settings) {
+    assert.match(help, new RegExp(`\\b${name}\\b`));
+    assert.ok(help.includes(fallback), `${name}: default ${fallback}`);
+  }
+  const version = await runCauseway(['--version']);
+  assert.equal(version.code, 0);
+  assert.match(version.stdout, /\d+\.\d+\.\d+/);
+});
+
+// --- causeway check
+
+const original = readFileSync(join(root, 'asyncapi/asyncapi.yaml'), 'utf8');
+
+function checkChanged(name, change) {
+  const changed = change(original);
+  assert.notEqual(changed, original, 'the change of the document did nothing');
+  const file = join(world.dir, 'asyncapi', `${name}.yaml`);
+  writeFileSync(file, changed);
+  return runCauseway(['check', '--catalogue', file]);
+}
+
+test('check accepts the catalogue of the project', async () => {
+  const end = await runCauseway(['check', '--catalogue', join(root, 'asyncapi/asyncapi.yaml')]);
+  assert.equal(end.code, 0, end.stdout + end.stderr);
+});
+
+const lineOf = (part) => original.slice(0, original.indexOf(part)).split('\n').length;
+
+const FAULTS = [
+  ['a room that is not declared', 'admin-ordres', (t) => t.replace('        - admin-orders\n', '        - admin-ordres\n')],
+  ['a lookup that is not declared', 'nobody', (t) => t.replace('lookup: user\n', 'lookup: nobody\n')],
+  ['an unknown field of x-causeway', 'form', (t) => t.replace('      from:\n', '      form:\n')],
+  ['a template that does not close', 'city-{city_id', (t) => t.replace("'city-{city_id}-orders'\n  sendOrder", "'city-{city_id-orders'\n  sendOrder")],
+  ['a message that does not exist', 'noSuchMessage', (t) => t.replace("$ref: '#/channels/orders/messages/orderCreated'\n      to", "$ref: '#/channels/orders/messages/noSuchMessage'\n      to")],
+  ['a document of another kind', 'asyncapi', (t) => t.replace('asyncapi: 3.0.0', 'asyncapi: 2.6.0')],
+];
+
+for (const [what, named, change] of FAULTS) {
+  test(`check finds ${what} and says where`, async () => {
+    const end = await checkChanged('broken', change);
+    assert.notEqual(end.code, 0);
+    const said = end.stdout + end.stderr;
+    assert.ok(said.includes(named), said);
+    assert.match(said, /broken\.yaml:\d+/);
+  });
+}
+
+test('check reports every fault, each with its line', async () => {
+  const end = await checkChanged('faulty', (t) => t.replace('lookup: user\n', 'lookup: nobody\n').replace('        - admin-orders\n', '        - admin-ordres\n'));
+  const said = end.stdout + end.stderr;
+  for (const line of [lineOf('lookup: user\n'), lineOf('        - admin-orders\n')]) assert.match(said, new RegExp(`faulty\\.yaml:${line}\\b`), said);
+});
+
+test('check survives a document that is no YAML, empty, or a directory', async () => {
+  for (const [name, text] of [['garbage', '{[}]: &x *y\n\t- "'], ['empty', ''], ['bomb', `a: &a [x,x,x,x,x,x,x,x,x,x]\n${'bcdefghi'.split('').map((c, i) => `${c}: &${c} [${Array(10).fill(`*${'abcdefghi'[i]}`)}]\n`).join('')}`]]) {
+    const file = join(world.dir, `${name}.yaml`);
+    writeFileSync(file, text);
+    const end = await runCauseway(['check', '--catalogue', file]);
+    assert.ok(end.code > 0 && end.code !== 99, `${name}: ${end.code} ${end.signal} ${end.stderr}`);
+    assert.ok((end.stdout + end.stderr).includes(`${name}.yaml`));
+  }
+  const end = await runCauseway(['check', '--catalogue', world.dir]);
+  assert.ok(end.code > 0 && end.code !== 99);
+});
+
+test('serve refuses a broken catalogue with status 78 and the place of the fault', async () => {
+  await checkChanged('refused', (t) => t.replace('lookup: user\n', 'lookup: nobody\n'));
+  const end = await serve({ CATALOGUE: join(world.dir, 'asyncapi/refused.yaml') });
+  assert.equal(end.code, CONFIG_ERROR, end.stderr);
+  assert.match(end.stderr, new RegExp(`refused\\.yaml:${lineOf('lookup: user\n')}\\b`));
+});
+
+test('the bridges end in good health', () => world.finish());

@@ -1,0 +1,142 @@
+// Readers that stop: they cost the bridge nothing, slow nobody down, and when they read on they get all of it in
+// order, or a gap that says what is missing.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openWorld } from './lib/bridge.mjs';
+import { connect } from './lib/client.mjs';
+import { ADMIN, CEO, order } from './lib/orders.mjs';
+import { sleep, until } from './lib/processes.mjs';
+
+const world = await openWorld('slow');
+const MiB = 1 << 20;
+
+const percentile = (values, share) => values.slice().sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
+
+// Keeps numbers only: the events of this file are too many and too large to keep.
+function track(client) {
+  client.ids = [];
+  client.delays = [];
+  client.gaps = [];
+  client.onMessage = (message) => {
+    client.messages.length = 0;
+    client.read = 0;
+    if (message.type === 'gap') client.gaps.push({ ...message.data, after: client.ids.at(-1), position: client.ids.length });
+    if (message.type !== 'new-order') return;
+    client.ids.push(message.data.id);
+    client.delays.push(message.at - message.data.sent);
+  };
+  return client;
+}
+
+async function crowd(bridge, size) {
+  const clients = [];
+  for (let i = 0; i < size; i += 50) {
+    clients.push(...await Promise.all(Array.from({ length: Math.min(50, size - i) }, (_, k) => connect(bridge, { user: k % 2 ? ADMIN : CEO }))));
+  }
+  return clients.map(track);
+}
+
+const publish = (ids, size) => world.kafka.produce(world.topic('orders.v1'), ...ids.map((id) => ({
+  partition: 0, headers: { ce_type: 'order.created' }, value: order({ id, sent: performance.now(), comment: 'x'.repeat(size) }),
+})));
+
+async function paced(from, count, size, everyMs) {
+  for (let id = from; id < from + count; id++) {
+    await publish([id], size);
+    await sleep(everyMs);
+  }
+}
+
+const have = (clients, id) => until(`event ${id} at ${clients.length} clients`, () => clients.every((c) => c.ids.at(-1) === id), { timeout: 60000, every: 10 });
+
+test('200 stopped readers of 400: memory stays, the others are as fast as before, and nobody misses an event', async () => {
+  const bridge = await world.serve({ LIFE_TIMEOUT: '600' });
+  const clients = await crowd(bridge, 400);
+  const [stopped, reading] = [clients.slice(0, 200), clients.slice(200)];
+  const SIZE = 4096;
+
+  await paced(1, 100, SIZE, 10);
+  await have(clients, 100);
+  const usual = percentile(reading.flatMap((c) => c.delays), 0.99);
+  for (const client of clients) client.delays.length = 0;
+
+  for (const client of stopped) client.pause();
+  // First what the kernels on both sides take; from then on the sockets of the stopped are full.
+  await publish(Array.from({ length: 300 }, (_, i) => 101 + i), SIZE);
+  await have(reading, 400);
+  const before = bridge.residentBytes();
+  await publish(Array.from({ length: 700 }, (_, i) => 401 + i), SIZE);
+  await have(reading, 1100);
+  for (const client of clients) client.delays.length = 0;
+  await paced(1101, 100, SIZE, 10);
+  await have(reading, 1200);
+  const beside = percentile(reading.flatMap((c) => c.delays), 0.99);
+  const grown = bridge.residentBytes() - before;
+
+  assert.ok(stopped.every((c) => c.ids.length < 1100), 'the stopped did stop');
+  assert.ok((await bridge.metric('causeway_sessions_behind')) >= 200);
+  // A queue per session would hold 200 x 3 MiB; the log holds each event once.
+  assert.ok(grown < 48 * MiB, `memory grew by ${(grown / MiB).toFixed(1)} MiB`);
+  assert.ok(beside < 2 * usual + 50, `p99 ${beside.toFixed(1)} ms beside stopped readers, ${usual.toFixed(1)} ms before`);
+  assert.ok(clients.every((c) => !c.end), 'a slow reader is not cut');
+
+  for (const client of stopped) client.resume();
+  await have(stopped, 1200);
+  const all = Array.from({ length: 1200 }, (_, i) => i + 1).join();
+  for (const client of clients) {
+    assert.equal(client.ids.join(), all);
+    assert.deepEqual(client.gaps, []);
+  }
+  await until('nobody to be behind', async () => (await bridge.metric('causeway_sessions_behind')) === 0);
+  for (const client of clients) client.terminate();
+});
+
+test('where the hot log no longer has it, a gap names what is missing, and the rest follows in order', async () => {
+  const bridge = await world.serve({ HOT_LOG_BYTES: '1MiB', SOCKET_SEND_BUFFER: '16KiB', LIFE_TIMEOUT: '600' });
+  const [stopped, reading] = await crowd(bridge, 2);
+  await publish([1], 100);
+  await have([stopped, reading], 1);
+  stopped.pause();
+  const SIZE = 64 << 10;
+  const LAST = 400;
+  // In steps that the reader beside follows, so that only the stopped one falls out of the log.
+  for (let id = 2; id < LAST; id += 2) {
+    await publish([id, id + 1], SIZE);
+    await have([reading], id + 1);
+  }
+  await publish([LAST], 100);
+  await have([reading], LAST);
+  stopped.resume();
+  await have([stopped], LAST);
+  assert.deepEqual(reading.gaps, []);
+  assert.deepEqual(reading.ids, Array.from({ length: LAST }, (_, i) => i + 1));
+
+  assert.ok(stopped.gaps.length > 0, 'there was a gap');
+  let missing = 0;
+  for (const gap of stopped.gaps) {
+    assert.equal(gap.topic, world.topic('orders.v1'));
+    assert.equal(gap.partition, 0);
+    assert.equal(gap.reason, 'evicted');
+    assert.equal(typeof gap.from, 'string');
+    assert.equal(typeof gap.to, 'string');
+    missing += Number(gap.to) - Number(gap.from);
+    const follower = stopped.ids[gap.position];
+    assert.equal(follower - gap.after - 1, Number(gap.to) - Number(gap.from), 'the gap is as wide as what is missing');
+  }
+  assert.equal(LAST - stopped.ids.length, missing, 'the gaps account for all that is missing');
+  assert.deepEqual(stopped.ids, stopped.ids.slice().sort((a, b) => a - b));
+  assert.ok((await bridge.metric('causeway_gaps_total', { reason: 'evicted' })) >= 1);
+  for (const client of [stopped, reading]) client.terminate();
+});
+
+test('a reader that stopped and then leaves is forgotten', async () => {
+  const bridge = await world.serve({ LIFE_TIMEOUT: '600' });
+  const stopped = await crowd(bridge, 20);
+  for (const client of stopped) client.pause();
+  await publish(Array.from({ length: 500 }, (_, i) => i + 1), 4096);
+  await until('the stopped to be behind', async () => (await bridge.metric('causeway_sessions_behind')) > 0);
+  for (const client of stopped) client.terminate();
+  await until('no session', async () => (await bridge.metric('causeway_connections')) === 0 && (await bridge.metric('causeway_sessions_behind')) === 0);
+});
+
+test('the bridges end in good health', () => world.finish());
