@@ -22,10 +22,13 @@ struct postgres *postgres_create(const struct postgres_settings *settings);
 /* Stops the thread; everything still waiting is answered LOOKUP_UNAVAILABLE first. */
 void postgres_destroy(struct postgres *p);
 
-/* Any thread. Copies the parameters. The SQL text identifies the statement (prepared once per connection). */
+/* Any thread. Copies SQL and parameters. The SQL text identifies the statement (prepared once per connection).
+   A value that is not of its parameter's type gives no rows; a fault of the statement, or more than 4096 rows, is LOOKUP_FAILED.
+   A lookup outlives its connection: it is sent again until its time is over, or it was running when three were lost. */
 void postgres_lookup(struct postgres *p, struct slice sql, const struct slice *params, size_t count, postgres_answer answer, void *context);
 
-/* Any thread. Is the database answering (heartbeat not older than 2 s)? `detail` gets a short text either way. */
+/* Any thread. Is the database answering (heard of within 2 s; idle connections ask every 0.5 s)? `detail` gets a short text
+   either way that may be shown to anybody. */
 bool postgres_healthy(struct postgres *p, char *detail, size_t size);
 
 /* Checks one statement against the database, blocking, for `causeway check`: false with the server's message in `fault`. */

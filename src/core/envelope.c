@@ -22,6 +22,14 @@ static void civil_date(int64_t days, int *year, int *month, int *day)
     *year = (int)(year_of_era + era * 400 + (*month <= 2));
 }
 
+/* `value` as `width` digits. */
+static char *put_number(char *out, unsigned value, int width)
+{
+    for (int i = width; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
+    return out + width;
+}
+
 void envelope_time(char out[32], int64_t time_ms)
 {
     if (time_ms < 0 || time_ms > 253402300799999) /* beyond year 9999 */
@@ -29,8 +37,17 @@ void envelope_time(char out[32], int64_t time_ms)
     int year, month, day;
     civil_date(time_ms / 86400000, &year, &month, &day);
     unsigned ms = (unsigned)(time_ms % 86400000);
-    snprintf(out, 32, "%04d-%02d-%02dT%02u:%02u:%02u.%03uZ", year, month, day, ms / 3600000, ms / 60000 % 60,
-        ms / 1000 % 60, ms % 1000);
+    const struct {
+        unsigned value;
+        int width;
+        char behind;
+    } fields[] = {{(unsigned)year, 4, '-'}, {(unsigned)month, 2, '-'}, {(unsigned)day, 2, 'T'}, {ms / 3600000, 2, ':'},
+        {ms / 60000 % 60, 2, ':'}, {ms / 1000 % 60, 2, '.'}, {ms % 1000, 3, 'Z'}};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        out = put_number(out, fields[i].value, fields[i].width);
+        *out++ = fields[i].behind;
+    }
+    *out = '\0';
 }
 
 size_t envelope_id(char *out, size_t size, const struct record *record, const struct operation *operation)

@@ -281,6 +281,7 @@ void inflight_expire(struct inflight *t, int64_t now)
     while (t->earliest && t->earliest->deadline <= now) {
         struct flight *f = t->earliest->flight;
         struct waiter *w = take_waiter(t, f);
+        CHECK(w && !w->earlier);
         answer_waiter(w, LOOKUP_UNAVAILABLE, NULL);
         if (f->first)
             continue;

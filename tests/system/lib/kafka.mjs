@@ -133,7 +133,12 @@ export class KafkaSide {
   async createTopics(topics, partitions = 3) {
     await this.admin.createTopics({
       topics: topics.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: 1 })),
-      waitForLeaders: true,
+      waitForLeaders: false,
+    });
+    await until('the topics to have leaders', async () => {
+      const { topics: found } = await this.admin.fetchTopicMetadata({ topics });
+      return found.length === topics.length
+        && found.every((topic) => topic.partitions.length === partitions && topic.partitions.every((p) => p.leader >= 0));
     });
   }
 
