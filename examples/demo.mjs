@@ -70,6 +70,8 @@ async function main(args) {
     }
     return (await once(stage)) === 0 ? 0 : 1;
   } catch (error) {
+    // Ctrl-C reaches the children as well; when one of them fails of it first, our own signal is heard only now.
+    await new Promise((done) => setTimeout(done, 50));
     if (stage.closing) return stopped;
     console.error(`demo: ${error.message}`);
     return 1;

@@ -18,6 +18,7 @@ enum {
     REFRESH_MS = 5000,  /* between checks when all is well */
     RETRY_MIN_MS = 100, /* between checks when not: doubles up to the maximum */
     RETRY_MAX_MS = 2000,
+    DOUBT_MS = 1000,        /* before asking for watermarks a second time */
     REPEAT_MS = 10000,      /* a fetch error that is not repeated for so long is over */
     CLOCKS_APART_MS = 60000 /* between producers and this machine */
 };
@@ -305,6 +306,8 @@ static void schedule(struct kafka_topic *t, uint64_t now)
         wait = (uint64_t)RETRY_MIN_MS << doublings;
         wait = wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS;
     }
+    if (t->trouble == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE)
+        wait = DOUBT_MS;
     t->failures = t->trouble ? t->failures + 1 : 0;
     t->check_at = now + wait;
 }

@@ -153,6 +153,7 @@ static bool read_mail(struct postgres *p)
 {
     struct flight_list mail = take_mail(p);
     bool any = mail.first != NULL;
+    p->now = clock_ms(); /* not before the mail was posted, or it would be cut short */
     for (struct flight *f = flight_list_take(&mail); f; f = flight_list_take(&mail)) {
         if (inflight_post(p->inflight, f, p->now))
             metric_add(metric_get(METRIC_DB_SHARED), 1);

@@ -88,14 +88,24 @@ static void forget_statements(struct postgres_connection *c)
     }
 }
 
+/* The server was at the oldest lookup, also where an older heartbeat is open: a reset connection drops
+ * answers unread. */
+static void return_flights(struct postgres_connection *c)
+{
+    const struct flight *oldest = NULL;
+    for (size_t i = 0; i < c->used && !oldest; i++)
+        oldest = c->ring[(c->first + i) % RING_SIZE].flight;
+    for (; c->used > 0; c->used--) {
+        struct flight *f = c->ring[(c->first + c->used - 1) % RING_SIZE].flight;
+        if (f)
+            c->hooks->returned(c->owner, f, f == oldest);
+    }
+}
+
 static void close_link(struct postgres_connection *c)
 {
     c->state = LINK_CLOSED;
-    for (; c->used > 0; c->used--) {
-        const struct entry *e = &c->ring[(c->first + c->used - 1) % RING_SIZE];
-        if (e->flight)
-            c->hooks->returned(c->owner, e->flight, c->used == 1);
-    }
+    return_flights(c);
     forget_statements(c);
     PQfinish(c->link);
     c->link = NULL;

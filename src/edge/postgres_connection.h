@@ -47,7 +47,7 @@ struct postgres_connection_hooks {
     void (*answered)(
         void *owner, struct flight *f, enum lookup_status status, struct rows *rows, const char *fault);
     /* Without an answer, mostly because the connection was lost: the flight may be sent again. `running`: it
-       was the one that the server was at then. Newest first. */
+       was the one that the server was at then, as far as can be told. Newest first. */
     void (*returned)(void *owner, struct flight *f, bool running);
     /* The server has said something: it is alive. */
     void (*heard)(void *owner, int64_t now);

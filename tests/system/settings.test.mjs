@@ -98,23 +98,16 @@ test('a port that is taken is named', async () => {
 });
 
 test('--set wins over the environment, which wins over .env', async () => {
-  // LOG_FORMAT tells in the first line which value was taken.
-  const format = async (env, options) => {
-    const cwd = join(world.dir, `order-${++runs}`);
-    mkdirSync(cwd, { recursive: true });
-    if (options.dotenv) writeFileSync(join(cwd, '.env'), options.dotenv);
-    const end = await runCauseway(['serve', ...(options.args ?? [])], {
-      cwd, env: { ...world.settings({ PORT: '1', ...env }) }, timeout: 3000,
-    });
-    const first = end.stderr.split('\n').find((line) => line.length > 0) ?? '';
-    return first.startsWith('{') ? 'json' : 'text';
+  // The log itself tells which LOG_FORMAT was taken.
+  const format = async (inEnvironment, dotenv, args = []) => {
+    const bridge = await world.serve({ LOG_FORMAT: inEnvironment }, { ready: false, dotenv, args });
+    await bridge.terminate();
+    return bridge.log().startsWith('{') ? 'json' : 'text';
   };
-  // 192.0.2.1 is no address of this machine, so the bridge ends after its first lines.
-  const ends = { HOST: '192.0.2.1' };
-  assert.equal(await format(ends, {}), 'text');
-  assert.equal(await format(ends, { dotenv: 'LOG_FORMAT=json\n' }), 'json');
-  assert.equal(await format({ ...ends, LOG_FORMAT: 'text' }, { dotenv: 'LOG_FORMAT=json\n' }), 'text');
-  assert.equal(await format({ ...ends, LOG_FORMAT: 'text' }, { args: ['--set', 'LOG_FORMAT=json'] }), 'json');
+  assert.equal(await format(undefined, undefined), 'text');
+  assert.equal(await format(undefined, 'LOG_FORMAT=json\n'), 'json');
+  assert.equal(await format('text', 'LOG_FORMAT=json\n'), 'text');
+  assert.equal(await format('text', 'LOG_FORMAT=text\n', ['--set', 'LOG_FORMAT=json']), 'json');
 });
 
 test('a .env file with comments, quotes and export configures the bridge', async () => {
@@ -189,7 +182,7 @@ const FAULTS = [
   ['a lookup that is not declared', 'nobody', (t) => t.replace('lookup: user\n', 'lookup: nobody\n')],
   ['an unknown field of x-causeway', 'form', (t) => t.replace('      from:\n', '      form:\n')],
   ['a template that does not close', 'city-{city_id', (t) => t.replace("'city-{city_id}-orders'\n  sendOrder", "'city-{city_id-orders'\n  sendOrder")],
-  ['a message that does not exist', 'noSuchMessage', (t) => t.replace("$ref: '#/channels/orders/messages/orderCreated'\n      to", "$ref: '#/channels/orders/messages/noSuchMessage'\n      to")],
+  ['a message that does not exist', 'sendNewOrder', (t) => t.replace("$ref: '#/channels/orders/messages/orderCreated'\n      to", "$ref: '#/channels/orders/messages/noSuchMessage'\n      to")],
   ['a document of another kind', 'asyncapi', (t) => t.replace('asyncapi: 3.0.0', 'asyncapi: 2.6.0')],
 ];
 

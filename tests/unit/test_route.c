@@ -463,8 +463,7 @@ static void room_names_have_at_most_512_bytes(void **state)
     catalogue_release(f->catalogue);
     f->catalogue = long_shop();
     check_payload(f, "order.created", "{\"city_id\":1,\"user_id\":\"1234567890123\"}", "bad_field");
-    assert_slice((struct slice){f->routed.detail.data + f->routed.detail.size - 66, 66},
-        "makes a name longer than 512 bytes, in operation sendOrderCreated");
+    assert_non_null(memmem(f->routed.detail.data, f->routed.detail.size, SLICE("longer than 512").data, 15));
     begin(f, "{\"type\":\"order.created\",\"data\":{\"city_id\":1,\"user_id\":\"123456789012\"}}");
     route(f);
     assert_int_equal(f->routed.delivery_count, 2);

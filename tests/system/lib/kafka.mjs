@@ -148,7 +148,10 @@ export class KafkaSide {
       ...rest,
       value: value === null || typeof value === 'string' || Buffer.isBuffer(value) ? value : JSON.stringify(value),
     }));
-    return this.producer.send({ topic, messages, acks: -1 });
+    const acknowledged = await this.producer.send({ topic, messages, acks: -1 });
+    // A partition that kafkajs has not heard of yet is left out without an error.
+    if (acknowledged.length === 0) throw new Error(`nothing was produced to ${topic}`);
+    return acknowledged;
   }
 
   async close() {
