@@ -131,7 +131,10 @@ function readTap(text) {
     } else if (/^ *(# |\d+\.\.\d)/.test(line)) {
       keeping = false;
     }
-    if (keeping) result.report += `${line}\n`;
+    // Both values once more, after the message that shows their difference.
+    if (/^ *(expected|actual):/.test(line)) keeping = 'values';
+    else if (keeping === 'values' && /^ *(operator|stack|\.\.\.)/.test(line)) keeping = true;
+    if (keeping === true) result.report += `${line}\n`;
   }
   return result;
 }

@@ -51,7 +51,7 @@ void grants_attach(struct grants *g);
    get the same GRANTS_FORBIDDEN; before the principal is known, GRANTS_UNAVAILABLE. A rule with a lookup
    holds when one row agrees with the name: columns that are named like a placeholder have its text. In
    automatic rules each placeholder that `with` does not fill needs such a column; in request rules a lookup
-   without such columns says yes by any row, since {room.*} was among its parameters. */
+   without such columns says yes by any row: its parameters should ask about {room.*}. */
 void grants_request(struct grants *g, struct slice room, uint64_t tag);
 
 /* What hooks.lookup asked for; `rows` stays the caller's (g takes a hold of its own), NULL unless LOOKUP_OK.

@@ -54,7 +54,8 @@ void kafka_source_destroy(struct kafka_source *s);
    way: "2 topics, 6 partitions", "no broker reachable", "topic orders.v1 does not exist". */
 bool kafka_source_ready(struct kafka_source *s, char *detail, size_t size);
 
-/* Any thread: is it settled for every topic from where it is read, so that nothing published from now on is missed? Stays true once it was. */
+/* Any thread: is it settled for every topic from where it is read, so that nothing published from now on is
+ * missed? Stays true once it was. */
 bool kafka_source_placed(struct kafka_source *s);
 
 /* Any thread: all connections are made anew (certificates are read again); each partition goes on at its

@@ -47,8 +47,5 @@ void template_write(const struct template *t, const struct slice *values, struct
    ("{a}-{b}" and "1-2-3") matches nothing: rights must not depend on a guess. */
 bool template_match(const struct template *t, struct slice name, struct slice *captures);
 
-/* May a placeholder take this text: one or more of [A-Za-z0-9_.@-]? */
-bool template_takes(struct slice value);
-
 /* The same constant text around the same number of placeholders, whatever they are called. */
 bool template_same_shape(const struct template *a, const struct template *b);

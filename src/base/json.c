@@ -116,7 +116,7 @@ bool json_is_integer(const struct json *j, uint32_t node)
     if (json_type(j, node) != JSON_NUMBER)
         return false;
     struct slice raw = json_raw(j, node);
-    for (size_t i = raw.data[0] == '-'; i < raw.size; i++)
+    for (size_t i = slice_starts(raw, SLICE("-")); i < raw.size; i++)
         if (raw.data[i] < '0' || raw.data[i] > '9')
             return false;
     return true;
@@ -127,7 +127,7 @@ bool json_int64(const struct json *j, uint32_t node, int64_t *out)
     if (!json_is_integer(j, node))
         return false;
     struct slice raw = json_raw(j, node);
-    bool negative = raw.data[0] == '-';
+    bool negative = slice_starts(raw, SLICE("-"));
     int64_t value = 0; /* counted downwards, because INT64_MIN has no positive */
     for (size_t i = negative; i < raw.size; i++)
         if (__builtin_mul_overflow(value, 10, &value) ||

@@ -95,10 +95,9 @@ static bool decode_token(struct slice token, struct buffer *out)
     for (size_t i = 0; i < token.size; i++) {
         char c = token.data[i];
         if (c == '~') {
-            c = ++i < token.size ? token.data[i] : '\0';
-            if (c != '0' && c != '1')
+            if (++i == token.size || (token.data[i] != '0' && token.data[i] != '1'))
                 return false;
-            c = c == '0' ? '~' : '/';
+            c = token.data[i] == '0' ? '~' : '/';
         }
         buffer_add_byte(out, c);
     }

@@ -43,7 +43,7 @@ bool compile_param_fields(struct compiler *k, const struct node *at, const struc
 static void compile_params(struct compiler *k, struct lookup *lookup, const struct node *node)
 {
     size_t count = compile_items(node);
-    struct template **params = catalogue_allocate(k->c, count, sizeof *params);
+    struct template **params = catalogue_allocate(k->c, count, sizeof(void *));
     for (size_t i = 0; i < count; i++) {
         const struct node *item = compile_item(node, i);
         struct template *t = compile_template(k, item, node, "a parameter");

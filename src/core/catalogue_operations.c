@@ -52,7 +52,7 @@ static void check_target(struct compiler *k, const struct template *t, const str
 static struct template *const *compile_targets(
     struct compiler *k, const struct node *list, const char *what, uint16_t lane, size_t *count)
 {
-    struct template **targets = catalogue_allocate(k->c, compile_items(list), sizeof *targets);
+    struct template **targets = catalogue_allocate(k->c, compile_items(list), sizeof(void *));
     for (size_t i = 0; i < compile_items(list); i++) {
         const struct node *item = compile_item(list, i);
         struct template *t = compile_template(k, item, list, what);

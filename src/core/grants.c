@@ -213,8 +213,7 @@ static const struct room_filling *find_filling(const struct room_rule *rule, siz
 
 /* --- automatic rooms --- */
 
-/* The text of a placeholder, from `with` or from a row; false when there is none that a room's name may have.
- */
+/* The text of a placeholder, from `with` or from a row; false when there is none. */
 static bool fill(const struct walk *w, size_t placeholder, const struct rows *rows, size_t row,
     struct buffer *scratch, struct slice *out)
 {
@@ -227,11 +226,11 @@ static bool fill(const struct walk *w, size_t placeholder, const struct rows *ro
     else
         *out = rows ? rows_cell(rows, row, template_placeholder(w->pattern->name, placeholder))
                     : (struct slice){NULL, 0};
-    return out->data && template_takes(*out);
+    return out->data != NULL;
 }
 
-/* A name that cannot be read back as what it was made of is given to nobody, just as nobody can ask for it.
- */
+/* A name that its pattern does not match, or not in one way only, is given to nobody, just as nobody can
+   ask for it: a value is empty, or has characters that names cannot have. */
 static void add_room(struct grants *g, const struct walk *w, const struct slice *values)
 {
     struct slice captures[TEMPLATE_PLACEHOLDERS_MAX];

@@ -37,7 +37,7 @@ static const char *compile_step(struct template *t, struct slice text)
     if (text.size == 0)
         return "a placeholder with an empty name";
     for (size_t i = 0; i < text.size; i++) {
-        if (is_control(text.data[i]) || memchr(" []?", text.data[i], 4))
+        if (is_control(text.data[i]) || strchr(" []?", text.data[i]))
             return "a placeholder with a character that names cannot have";
     }
     step->name = text;
@@ -164,7 +164,7 @@ void template_write(const struct template *t, const struct slice *values, struct
     buffer_add_slice(out, t->constants[t->count]);
 }
 
-bool template_takes(struct slice value)
+static bool is_name(struct slice value)
 {
     for (size_t i = 0; i < value.size; i++) {
         char c = value.data[i];
@@ -243,7 +243,7 @@ bool template_match(const struct template *t, struct slice name, struct slice *c
         !match_is_unique(t, name, head.size, end, captures))
         return false;
     for (size_t i = 0; i < t->count; i++) {
-        if (!template_takes(captures[i]))
+        if (!is_name(captures[i]))
             return false;
     }
     return true;

@@ -87,7 +87,8 @@ void kafka_topic_on_error(struct kafka_topic *t, const rd_kafka_message_t *m, ui
 /* Everything there is of the topic is being read? Otherwise `detail` says why not. */
 bool kafka_topic_ready(const struct kafka_topic *t, char *detail, size_t size);
 
-/* Is it settled where each of its partitions starts? A topic that does not exist will be read from its beginning. */
+/* Is it settled where each of its partitions starts? A topic that does not exist will be read from its
+ * beginning. */
 bool kafka_topic_placed(const struct kafka_topic *t);
 
 void kafka_topic_measure_lag(struct kafka_topic *t, rd_kafka_t *client);

@@ -182,6 +182,7 @@ static void take(struct kafka_source *s, rd_kafka_message_t *m)
 {
     struct kafka_topic *t = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
     if (!m->err) {
+        CHECK(t); /* every handle was made by kafka_topic_attach */
         set_reached(s, true);
         hand_on(s, t, m);
     } else if (t) {
@@ -299,7 +300,7 @@ void kafka_source_renew(struct kafka_source *s)
 
 static void pause_before_retry(const struct kafka_source *s)
 {
-    struct timespec step = {.tv_nsec = 50 * 1000000};
+    struct timespec step = {.tv_nsec = 50000000};
     for (int waited = 0; waited < CLIENT_RETRY_MS && !atomic_load(&s->stopping); waited += 50)
         (void)nanosleep(&step, NULL);
 }
@@ -357,7 +358,7 @@ struct kafka_source *kafka_source_create(const struct kafka_settings *settings, 
     s->reader.hooks = *hooks;
     s->reader.owner = owner;
     s->batch_max = batch_max;
-    s->topics = xcalloc(topic_count ? topic_count : 1, sizeof *s->topics);
+    s->topics = xcalloc(topic_count ? topic_count : 1, sizeof(struct kafka_topic *));
     for (size_t i = 0; i < topic_count; i++)
         add_topic(s, topics[i]);
     s->up = metric_get(METRIC_KAFKA_UP);

@@ -23,7 +23,7 @@ const BAD = [
   ['that is empty', { value: '', headers: typed }, 'not_json'],
   ['that is an array without a type', { value: '[]' }, 'not_object'],
   ['that is a string without a type', { value: '"order"' }, 'not_object'],
-  ['that is an array with a type', { value: '[]', headers: typed }, 'missing_field'],
+  ['that is an array with a type', { value: '[]', headers: typed }, 'bad_field'],
   ['with one name twice', { value: '{"user_id":1,"city_id":1,"user_id":2}', headers: typed }, 'not_json'],
   ['without a type', { value: order() }, 'no_type'],
   ['with a type that is a number', { value: { type: 5, data: order() } }, 'no_type'],

@@ -25,7 +25,7 @@ static const char shop[] =
     "      allow: [{when: {role: [admin, ceo]}}]\n"
     "    city-{city_id}-orders:\n"
     "      join: automatic\n"
-    "      allow: [{when: {role: manager}, lookup: cities}]\n"
+    "      allow: [{when: {role: [manager, editor]}, lookup: cities}]\n"
     "    city-{city_id}-stock:\n"
     "      join: request\n"
     "      allow: [{when: {role: [manager, clerk], level: 3}, lookup: cities}]\n"
@@ -37,7 +37,7 @@ static const char shop[] =
     "      allow: [{with: {user_id: '{user.id}'}}]\n"
     "    friends-{who}:\n"
     "      join: automatic\n"
-    "      allow: [{when: {role: reader}, lookup: friends}]\n"
+    "      allow: [{when: {role: [reader, editor]}, lookup: friends}]\n"
     "    task:{taskId}:\n"
     "      join: request\n"
     "      allow: [{when: {role: admin}}, {lookup: member}]\n"
@@ -254,6 +254,25 @@ static void rows_fill_placeholders_and_rooms_are_distinct(void **state)
     assert_int_equal(f->attached_count, 0);
     answer(f, "cities 42", "name,city_id", "x,7", "y,8", "z,7");
     assert_string_equal(f->attached, "allowed: city-7-orders city-8-orders depot-7-t1 depot-8-t1 user-42");
+}
+
+static void all_lookups_are_asked_at_once(void **state)
+{
+    struct fixture *f = *state;
+    attach_as(f, "42,editor,-,t1");
+    assert_int_equal(f->asked_count, 3);
+    uint64_t cities = f->asked[1].tag;
+    answer(f, "cities 42", "city_id", "7");
+    grants_answer(f->grants, cities, LOOKUP_UNAVAILABLE, NULL); /* an answer counts once */
+    assert_int_equal(f->attached_count, 0);
+    answer(f, "friends u:42|t1", "who", "9");
+    assert_string_equal(f->attached, "allowed: city-7-orders user-42 friends-9");
+    /* one failure is enough to know */
+    attach_as(f, "42,editor,-,t1");
+    answer_failure(f, "friends u:42|t1", LOOKUP_UNAVAILABLE);
+    assert_string_equal(f->attached, "unavailable:");
+    answer_failure(f, "cities 42", LOOKUP_UNAVAILABLE);
+    assert_int_equal(f->attached_count, 2);
 }
 
 static void cells_that_no_name_may_have_give_no_room(void **state)
@@ -553,6 +572,7 @@ int main(void)
         grants_test(the_principal_comes_first),
         grants_test(a_user_is_exactly_one_row),
         grants_test(rows_fill_placeholders_and_rooms_are_distinct),
+        grants_test(all_lookups_are_asked_at_once),
         grants_test(cells_that_no_name_may_have_give_no_room),
         grants_test(conditions_need_every_column),
         grants_test(parameters_are_texts_or_null),

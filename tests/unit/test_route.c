@@ -216,7 +216,11 @@ static void a_type_header_makes_the_whole_value_the_payload(void **state)
     add_header(f, "type", "order.created");
     assert_string_equal(route(f), "sendOrderChanged: user-k");
     assert_slice(f->routed.payload, "[1]");
-    /* a null header says nothing */
+    /* an empty header and a null one say nothing */
+    begin(f, "{\"city_id\":7,\"user_id\":8}");
+    add_header(f, "ce_type", "");
+    add_header(f, "type", "order.created");
+    assert_string_equal(route(f), "sendNewOrder: admin-orders city-7-orders; sendOrderCreated: user-8");
     begin(f, "{\"type\":\"order.changed\",\"data\":\"text\"}");
     f->record.key = SLICE("k");
     add_header(f, "ce_type", NULL);

@@ -317,7 +317,7 @@ static void alias_bombs_do_not_go_off(void **state)
         buffer_add_text(&b, "]\n");
     }
     write_bytes(f, "a.yaml", buffer_slice(&b));
-    expect_fault(f, "a.yaml", "a.yaml:7", "more than 1000000 values");
+    expect_fault(f, "a.yaml", "a.yaml:8", "more than 1000000 values");
     buffer_finish(&b);
 }
 
