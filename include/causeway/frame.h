@@ -23,13 +23,13 @@ size_t frame_header(char *out, enum frame_opcode opcode, size_t payload);
 /* Bytes that the header of an unmasked frame with this payload takes. */
 size_t frame_header_size(size_t payload);
 
-/* A close payload (code, reason cut to 123 bytes) as a whole frame; returns its length, at most 127. */
+/* A close payload (code, reason cut to at most 123 bytes) as a whole frame; returns its length, at most 127. */
 size_t frame_close(char *out, uint16_t code, const char *reason);
 
 enum frame_result {
     FRAME_MORE,     /* not whole yet: call again with more bytes */
     FRAME_MESSAGE,  /* a whole text or binary message */
-    FRAME_CONTROL,  /* a close, ping or pong */
+    FRAME_CONTROL,  /* a close (its payload: two bytes of code and a reason, or nothing), ping or pong */
     FRAME_VIOLATION /* close with .close_code: 1002, 1007 or 1009 */
 };
 
@@ -49,5 +49,6 @@ struct frame_decoder {
 
 void frame_decoder_finish(struct frame_decoder *d);
 
-/* Takes one frame off `data` (which it unmasks in place). *used is 0 for FRAME_MORE. Text is checked to be UTF-8. */
+/* Takes one message off `data` (which it unmasks in place). *used is what need not come again: fragments are kept in the decoder,
+   so it may be more than 0 for FRAME_MORE. Text and close reasons are checked to be UTF-8, close codes to be allowed ones. */
 enum frame_result frame_decode(struct frame_decoder *d, char *data, size_t size, size_t *used, struct frame_message *out);

@@ -27,10 +27,10 @@ struct http_head {
 int http_parse_request(const char *data, size_t size, struct http_head *out);
 int http_parse_response(const char *data, size_t size, struct http_head *out);
 
-/* Value of a header, by case-insensitive name; NULL data when absent. */
+/* Value of the first field of that name (case-insensitive); NULL data when absent. */
 struct slice http_field_find(const struct http_head *h, const char *name);
 
-/* Does the comma list of a header contain this token (case-insensitive)? */
+/* Does the comma list of a header, which may be spread over several fields, contain this token (case-insensitive)? */
 bool http_field_has(const struct http_head *h, const char *name, const char *token);
 
 /* Percent-decoded value of a query parameter, into `out` (cleared first). false: absent or badly encoded. */

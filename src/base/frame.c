@@ -1,12 +1,13 @@
 #include "causeway/frame.h"
 
-#include "causeway/json.h"
+#include "causeway/utf8.h"
 
 struct head {
     size_t size; /* of the header, mask included */
     uint64_t payload;
     enum frame_opcode opcode;
     bool final, masked;
+    bool wasteful; /* the length is not in its shortest form */
 };
 
 size_t frame_header_size(size_t payload)
@@ -31,8 +32,11 @@ size_t frame_header(char *out, enum frame_opcode opcode, size_t payload)
 size_t frame_close(char *out, uint16_t code, const char *reason)
 {
     size_t length = strlen(reason);
-    if (length > 123)
+    if (length > 123) { /* not in the middle of a character */
         length = 123;
+        while (length > 0 && utf8_is_tail((unsigned char)reason[length]))
+            length--;
+    }
     size_t at = frame_header(out, FRAME_CLOSE, length + 2);
     out[at] = (char)(code >> 8);
     out[at + 1] = (char)(code & 0xff);
@@ -63,6 +67,7 @@ static bool read_head(const unsigned char *p, size_t size, struct head *h)
         for (size_t i = 0; i < extra; i++)
             h->payload = h->payload << 8 | p[2 + i];
     }
+    h->wasteful = extra > 0 && h->payload < (extra == 2 ? 126 : 65536);
     return true;
 }
 
@@ -72,6 +77,8 @@ static const char *fault_of(const struct frame_decoder *d, const struct head *h,
         return "reserved bits set";
     if (h->masked != d->expect_mask)
         return d->expect_mask ? "frame not masked" : "frame masked";
+    if (h->wasteful)
+        return "length not in its shortest form";
     if (h->opcode >= FRAME_CLOSE) {
         if (h->opcode > FRAME_PONG)
             return "unknown opcode";
@@ -120,6 +127,26 @@ static enum frame_result whole(struct frame_message *out, enum frame_opcode opco
     return FRAME_MESSAGE;
 }
 
+/* 1004 to 1006 are never sent; what is not defined here is for libraries and applications from 3000 on. */
+static bool is_close_code(unsigned code)
+{
+    return (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999);
+}
+
+static enum frame_result control(struct frame_message *out, enum frame_opcode opcode, struct slice payload)
+{
+    if (opcode == FRAME_CLOSE && payload.size > 0) {
+        const unsigned char *code = (const unsigned char *)payload.data;
+        if (!is_close_code((unsigned)code[0] << 8 | code[1]))
+            return violation(out, 1002, "close code not allowed");
+        if (!utf8_valid(payload.data + 2, payload.size - 2))
+            return violation(out, 1007, "close reason is not UTF-8");
+    }
+    out->opcode = opcode;
+    out->payload = payload;
+    return FRAME_CONTROL;
+}
+
 static enum frame_result assemble(
     struct frame_decoder *d, const struct head *h, struct slice payload, struct frame_message *out)
 {
@@ -159,11 +186,8 @@ enum frame_result frame_decode(
         if (h.masked)
             unmask(at + h.size, payload.size, at + h.size - 4);
         *used += h.size + payload.size;
-        if (h.opcode >= FRAME_CLOSE) {
-            out->opcode = h.opcode;
-            out->payload = payload;
-            return FRAME_CONTROL;
-        }
+        if (h.opcode >= FRAME_CLOSE)
+            return control(out, h.opcode, payload);
         enum frame_result result = assemble(d, &h, payload, out);
         if (result != FRAME_MORE)
             return result;

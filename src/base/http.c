@@ -40,6 +40,11 @@ static bool is_visible(char c)
     return (unsigned char)c > 0x20 && c != 0x7f;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 static bool is_field_byte(char c)
 {
     return ((unsigned char)c >= 0x20 && c != 0x7f) || c == '\t';
@@ -116,18 +121,24 @@ static int parse_fields(struct slice rest, struct http_head *out)
 static int begin(const char *data, size_t size, struct slice *line, struct slice *rest)
 {
     size_t length = head_size(data, size < HTTP_HEAD_MAX ? size : HTTP_HEAD_MAX);
+    if (length == 0 && size >= HTTP_HEAD_MAX)
+        return memchr(data, '\n', HTTP_HEAD_MAX) ? -431 : -414;
     if (length == 0)
-        return size >= HTTP_HEAD_MAX ? -431 : 0;
+        return 0;
     *rest = (struct slice){data, length};
     return take_line(rest, line) ? (int)length : -400;
+}
+
+static bool is_named(struct slice s, const char *name)
+{
+    return s.size == strlen(name) && strncasecmp(s.data, name, s.size) == 0;
 }
 
 static bool one_host(const struct http_head *h)
 {
     size_t hosts = 0;
     for (size_t i = 0; i < h->field_count; i++)
-        if (h->fields[i].name.size == 4 && strncasecmp(h->fields[i].name.data, "host", 4) == 0)
-            hosts++;
+        hosts += is_named(h->fields[i].name, "host");
     return hosts == 1;
 }
 
@@ -161,31 +172,32 @@ int http_parse_response(const char *data, size_t size, struct http_head *out)
     if (length <= 0)
         return length;
     struct slice version = cut(&line, ' ');
-    if (!slice_is(version, "HTTP/1.1") || line.size < 3)
+    if (!slice_is(version, "HTTP/1.1"))
         return -505;
+    struct slice status = cut(&line, ' ');
+    if (status.size != 3 || !all(status, is_digit))
+        return -400;
     out->method = out->path = out->query = (struct slice){NULL, 0};
-    out->status = (line.data[0] - '0') * 100 + (line.data[1] - '0') * 10 + (line.data[2] - '0');
+    out->status = (status.data[0] - '0') * 100 + (status.data[1] - '0') * 10 + (status.data[2] - '0');
     int fault = parse_fields(rest, out);
     return fault ? fault : length;
 }
 
 struct slice http_field_find(const struct http_head *h, const char *name)
 {
-    size_t size = strlen(name);
     for (size_t i = 0; i < h->field_count; i++)
-        if (h->fields[i].name.size == size && strncasecmp(h->fields[i].name.data, name, size) == 0)
+        if (is_named(h->fields[i].name, name))
             return h->fields[i].value;
     return (struct slice){NULL, 0};
 }
 
 bool http_field_has(const struct http_head *h, const char *name, const char *token)
 {
-    struct slice list = http_field_find(h, name);
-    size_t size = strlen(token);
-    while (list.size > 0) {
-        struct slice part = trim(cut(&list, ','));
-        if (part.size == size && strncasecmp(part.data, token, size) == 0)
-            return true;
+    for (size_t i = 0; i < h->field_count; i++) {
+        struct slice list = is_named(h->fields[i].name, name) ? h->fields[i].value : (struct slice){NULL, 0};
+        while (list.size > 0)
+            if (is_named(trim(cut(&list, ',')), token))
+                return true;
     }
     return false;
 }
