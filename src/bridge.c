@@ -18,13 +18,16 @@ enum {
 
 static struct catalogue *load_catalogue(const char *path, struct buffer *fault)
 {
+    buffer_add_text(fault, "CATALOGUE: ");
     struct document *document = yaml_document_load(path, fault);
     if (!document)
         return NULL;
     struct catalogue_faults faults = {0};
     struct catalogue *catalogue = catalogue_compile(document, &faults);
     if (!catalogue)
-        buffer_print(fault, "CATALOGUE: %zu faults\n%s", faults.count, buffer_text(&faults.text));
+        buffer_print(fault, "%zu faults\n%s", faults.count, buffer_text(&faults.text));
+    else
+        buffer_clear(fault);
     catalogue_faults_finish(&faults);
     document_destroy(document);
     return catalogue;
@@ -46,6 +49,16 @@ static bool check_kafka(const struct config *config, struct buffer *fault)
     if (!fine)
         buffer_add_text(fault, text);
     free(properties);
+    return fine;
+}
+
+/* The URL itself; whether anybody answers there is found out later. */
+static bool check_database(const struct config *config, struct buffer *fault)
+{
+    buffer_add_text(fault, "DATABASE_URL: ");
+    bool fine = postgres_check_url(config->database_url, fault);
+    if (fine)
+        buffer_clear(fault);
     return fine;
 }
 
@@ -120,7 +133,8 @@ static void stop_threads(struct bridge *b)
     kafka_source_destroy(b->source);
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_stop(&b->workers[i]);
-    postgres_destroy(b->postgres); /* its last answers are posted to loops that no longer run, and settled below */
+    postgres_destroy(
+        b->postgres); /* its last answers are posted to loops that no longer run, and settled below */
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_finish(&b->workers[i]);
 }
@@ -138,7 +152,7 @@ static void free_all(struct bridge *b)
 
 struct bridge *bridge_create(const struct config *config, struct buffer *fault)
 {
-    if (!check_kafka(config, fault))
+    if (!check_kafka(config, fault) || !check_database(config, fault))
         return NULL;
     struct catalogue *catalogue = load_catalogue(config->catalogue, fault);
     if (!catalogue)

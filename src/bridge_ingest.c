@@ -22,7 +22,7 @@ enum {
 struct ingest {
     struct bridge *bridge;
     struct router *router;
-    uint32_t *rooms; /* scratch of HOTLOG_ROOMS_MAX */
+    uint32_t *rooms;  /* scratch of HOTLOG_ROOMS_MAX */
     struct map *told; /* "topic reason" that have been logged */
     struct metric *entries, *bytes, *delay;
 };
@@ -77,14 +77,17 @@ static void tell_rejected(struct ingest *in, const struct record *r, enum reject
     buffer_print(&key, "%.*s %s", SLICE_ARGS(r->topic), reject_label(why));
     if (!map_find(in->told, buffer_slice(&key))) {
         map_set(in->told, buffer_slice(&key), in);
-        log_warn("ingest", "record skipped reason=%s topic=%.*s partition=%d offset=%lld: %s%s%.*s (further ones are only counted)",
+        log_warn("ingest",
+            "record skipped reason=%s topic=%.*s partition=%d offset=%lld: %s%s%.*s (further ones are only "
+            "counted)",
             reject_label(why), SLICE_ARGS(r->topic), r->partition, (long long)r->offset, reject_text(why),
             detail.size ? ": " : "", SLICE_ARGS(detail));
     }
     buffer_finish(&key);
 }
 
-static size_t hold_rooms(struct ingest *in, uint16_t lane, const struct slice *names, size_t count, uint32_t *out)
+static size_t hold_rooms(
+    struct ingest *in, uint16_t lane, const struct slice *names, size_t count, uint32_t *out)
 {
     for (size_t i = 0; i < count; i++)
         out[i] = rooms_hold(in->bridge->rooms, lane, names[i]);

@@ -1,5 +1,6 @@
-/* What the bridge_*.c files share: bridge.c starts and stops, bridge_ingest.c is the Kafka thread's side of the hot log,
-   bridge_worker.c one loop with all that lives on it, bridge_status.c what operators ask over HTTP. */
+/* What the bridge_*.c files share: bridge.c starts and stops, bridge_ingest.c is the Kafka thread's side of
+   the hot log, bridge_worker.c one loop with all that lives on it, bridge_status.c what operators ask over
+   HTTP. */
 #pragma once
 
 #include "causeway/bridge.h"
@@ -55,10 +56,10 @@ extern const struct kafka_source_hooks ingest_hooks; /* owner: struct ingest */
 
 /* --- bridge_worker.c --- */
 void worker_start(struct worker *w, struct bridge *b);
-void worker_adopt(struct worker *w, int fd);   /* any thread */
-void worker_drain(struct worker *w);           /* any thread */
-void worker_stop(struct worker *w);            /* joins; what lives on the loop is freed by worker_finish */
-void worker_finish(struct worker *w);          /* after nobody posts to the loop any more */
+void worker_adopt(struct worker *w, int fd); /* any thread */
+void worker_drain(struct worker *w);         /* any thread */
+void worker_stop(struct worker *w);          /* joins; what lives on the loop is freed by worker_finish */
+void worker_finish(struct worker *w);        /* after nobody posts to the loop any more */
 
 /* --- bridge_status.c --- */
 bool status_request(struct bridge *b, const struct http_head *head, struct buffer *response);

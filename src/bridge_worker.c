@@ -137,7 +137,8 @@ static void on_count(struct loop_timer *timer)
 static void on_drain(struct loop_task *task)
 {
     struct worker *w = (struct worker *)((char *)task - offsetof(struct worker, drain_task));
-    ws_drain(w->ws, (uint64_t)w->bridge->config->drain_timeout * 700); /* the rest is for the peers' own closes */
+    ws_drain(
+        w->ws, (uint64_t)w->bridge->config->drain_timeout * 700); /* the rest is for the peers' own closes */
 }
 
 void worker_drain(struct worker *w)

@@ -42,6 +42,8 @@ int main(int argc, char **argv)
         print_help(stdout);
         return 0;
     }
+    if (name[0])
+        fprintf(stderr, "causeway: there is no command \"%s\"\n\n", name);
     print_help(stderr);
     return EXIT_USAGE;
 }

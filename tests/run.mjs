@@ -46,14 +46,13 @@ async function startServices() {
   const [{ startKafka }, { startPostgres, exampleSchema }] = await Promise.all([
     import('./system/lib/kafka.mjs'), import('./system/lib/postgres.mjs')]);
   const began = Date.now();
-  const started = await Promise.allSettled([
-    startKafka({ dir: join(runDir, 'kafka') }),
-    startPostgres({ dir: join(runDir, 'postgres') }),
-  ]);
-  for (const { value } of started) if (value) services.push(value);
+  // Known before they run, so that whatever interrupts us finds what to stop and remove.
+  const kafka = await startKafka({ dir: join(runDir, 'kafka'), run: false });
+  const postgres = await startPostgres({ dir: join(runDir, 'postgres'), run: false });
+  services.push(kafka, postgres);
+  const starting = [kafka.start(), postgres.start()];
   remember();
-  for (const { status, reason } of started) if (status === 'rejected') throw reason;
-  const [kafka, postgres] = services;
+  for (const { status, reason } of await Promise.allSettled(starting)) if (status === 'rejected') throw reason;
   await postgres.createDatabase('causeway_example');
   for (const { name, sql } of exampleSchema()) {
     await postgres.query(sql, { database: 'causeway_example' }).catch((error) => {

@@ -37,12 +37,13 @@ export async function burst(stage, { quick, rounds, note }) {
 // A rate is held only with its latency: joining lets any server keep up if it may be late enough.
 export async function rate(stage, { quick, note }) {
   const server = await stage.server();
-  const clients = await stage.clients(server, { linger: 1 });
-  await measure(clients, 5000, 5000);
+  const clients = await stage.clients(server, { linger: 5 });
   const out = { rows: [], verdicts: [], detail: {} };
   const runs = quick ? 1 : 3;
   for (const perSecond of [10000, 20000]) {
     const results = [];
+    // Not judged: the broker compiles itself, and the kernel touches the pages of a thousand socket buffers for the first time.
+    for (let i = 0; i < 2; i++) await measure(clients, perSecond * 4, perSecond);
     for (let i = 0; i < runs; i++) {
       results.push(await measure(clients, perSecond * (quick ? 5 : 10), perSecond));
       note(`${perSecond}/s: p99 ${(results.at(-1).latency.p99 / 1000).toFixed(1)} ms`);
@@ -93,33 +94,33 @@ export async function idle(stage, { quick, note }) {
   };
 }
 
-/* Do two loops on two cores beat one? Single events, far enough apart that none is joined, to so many subscribers that
-   one event takes one loop several milliseconds of a core: how long until the last subscriber has it. Servers, client
-   and publisher may use both cores in both cases, so the client's work counts against the second loop. */
+/* Do two loops on two cores beat one? A burst, since only then the server needs more CPU than the one client thread that
+   counts; how long until the last subscriber has its last event. Servers, client and publisher may use both cores in both
+   cases: a single loop has a core for itself, the second one shares a core with the client. */
 export async function loops(stage, { quick, rounds, note }) {
-  const subscribers = 4000;
+  const count = 4000;
   const servers = [];
   const clients = [];
   for (const n of [1, 2]) {
     servers.push(await stage.server({ cpus: BOTH_CPUS, loops: n, name: `loops-${n}` }));
-    clients.push(await stage.clients(servers.at(-1), { subscribers, sample: 1, cpus: BOTH_CPUS }));
-    await measure(clients.at(-1), 20, 20);
+    clients.push(await stage.clients(servers.at(-1), { linger: 5, cpus: BOTH_CPUS }));
+    for (let i = 0; i < 2; i++) await measure(clients.at(-1), count, 0);
   }
   const results = [[], []];
   const ratios = [];
-  for (let round = 0; round < (rounds ?? (quick ? 3 : 8)); round++) {
-    for (const i of round % 2 === 0 ? [0, 1] : [1, 0]) results[i].push(await measure(clients[i], 60, 20));
-    const [one, two] = results.map((list) => list.at(-1).completion.p50);
+  for (let round = 0; round < (rounds ?? (quick ? 5 : 12)); round++) {
+    for (const i of round % 2 === 0 ? [0, 1] : [1, 0]) results[i].push(await measure(clients[i], count, 0));
+    const [one, two] = results.map((list) => list.at(-1).seconds);
     ratios.push(one / two);
-    note(`round ${round + 1}: ${(one / 1000).toFixed(1)} ms, ${(two / 1000).toFixed(1)} ms: ${ratios.at(-1).toFixed(2)}`);
+    note(`round ${round + 1}: ${(one * 1000).toFixed(0)} ms, ${(two * 1000).toFixed(0)} ms: ${ratios.at(-1).toFixed(2)}`);
   }
   await stage.stop(...clients.flatMap(({ load, publisher }) => [load, publisher]), ...servers);
-  const complete = results.map((list) => median(list.map((r) => r.completion.p50)) / 1000);
+  const perSecond = results.map((list) => `${(list[0].deliveries / median(list.map((r) => r.seconds)) / 1e6).toFixed(1)} M/s`);
   const ratio = median(ratios);
   return {
     rows: results.map((list, i) => ({ name: `LOOPS=${i + 1}`, pinned: false, ...together(list), ratio: i === 1 ? ratio : undefined })),
-    verdicts: [{ what: `two loops against one: an event to all ${subscribers}, ${complete.map((ms) => `${ms.toFixed(1)} ms`).join(' and ')}`,
-      bar: '> 1.00', measured: `${ratio.toFixed(2)} (${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)})`, ok: ratio > 1 }],
+    verdicts: [{ what: `two loops against one: a burst of ${count} by the clock, ${perSecond.join(' and ')}`, bar: '> 1.00',
+      measured: `${ratio.toFixed(2)} (${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)})`, ok: ratio > 1 }],
     detail: { results, ratios },
   };
 }

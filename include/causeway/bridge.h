@@ -1,4 +1,5 @@
-/* The running service: everything that `causeway serve` starts, in the order it needs it, and stops in reverse. */
+/* The running service: everything that `causeway serve` starts, in the order it needs it, and stops in
+ * reverse. */
 #pragma once
 
 #include "causeway/buffer.h"
@@ -6,11 +7,12 @@
 
 struct bridge;
 
-/* Loads the catalogue, starts all threads and listens. NULL: `fault` says what is wrong with which setting (exit 78).
-   Kafka and PostgreSQL may be away: they are waited for. */
+/* Loads the catalogue, starts all threads and listens. NULL: `fault` says what is wrong with which setting
+   (exit 78). Kafka and PostgreSQL may be away: they are waited for. */
 struct bridge *bridge_create(const struct config *config, struct buffer *fault);
 
-/* Stops accepting, says goodbye to every client within DRAIN_TIMEOUT, stops all threads and frees everything. */
+/* Stops accepting, says goodbye to every client within DRAIN_TIMEOUT, stops all threads and frees everything.
+ */
 void bridge_destroy(struct bridge *b);
 
 void bridge_ports(const struct bridge *b, struct buffer *out);

@@ -1,5 +1,6 @@
-/* One client's conversation: who it is, which rooms it may stand in, and what its commands do. Knows neither sockets nor how
-   messages are framed, so that every protocol has the same rules. Owns its session and its grants.
+/* One client's conversation: who it is, which rooms it may stand in, and what its commands do. Knows neither
+   sockets nor how messages are framed, so that every protocol has the same rules. Owns its session and its
+   grants.
    @thread the loop of its session. */
 #pragma once
 
@@ -15,10 +16,12 @@ struct client_hooks {
     void (*emit)(void *owner, const char *type, struct slice data_json);
     /* The first message brought a token: judge it, then client_attach or end the connection. */
     void (*authenticate)(void *owner, struct slice token);
-    /* client_attach is decided. On GRANTS_ALLOWED `connected` is emitted right after; otherwise the connection is to be ended. */
+    /* client_attach is decided. On GRANTS_ALLOWED `connected` is emitted right after; otherwise the
+     * connection is to be ended. */
     void (*attached)(void *owner, enum grants_outcome outcome);
     /* Run a lookup and later call client_answer with the tag. */
-    void (*lookup)(void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag);
+    void (*lookup)(
+        void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag);
 };
 
 struct client_settings {
@@ -33,7 +36,8 @@ struct client *client_create(
     const struct client_settings *settings, const struct client_hooks *hooks, void *owner, void *transport);
 void client_destroy(struct client *c); /* NULL is fine; not from within a hook */
 
-/* The user is known: notes the position in the log, then looks up the rights. `user_json` is the id as the token has it. */
+/* The user is known: notes the position in the log, then looks up the rights. `user_json` is the id as the
+ * token has it. */
 void client_attach(struct client *c, const char *user, const char *user_json);
 void client_answer(struct client *c, uint64_t tag, enum lookup_status status, struct rows *rows);
 
@@ -48,4 +52,5 @@ bool client_is_attached(const struct client *c);
 bool client_is_waiting(const struct client *c); /* no credential yet */
 
 /* A `gap` message's data, appended to `out`. */
-void client_gap_json(struct buffer *out, struct slice topic, int32_t partition, int64_t from, int64_t to, const char *reason);
+void client_gap_json(
+    struct buffer *out, struct slice topic, int32_t partition, int64_t from, int64_t to, const char *reason);

@@ -1,10 +1,11 @@
-/* Why a connection ends: one row is the enum, the WebSocket close code, the text, and what the client should do.
-   docs/PROTOCOL.md has the same table for client authors. */
+/* Why a connection ends: one row is the enum, the WebSocket close code, the text, and what the client should
+   do. docs/PROTOCOL.md has the same table for client authors. */
 #pragma once
 
 #include <stdint.h>
 
-/* X(id, code, text, retry): retry "yes": come back with the last cursor; "later": the same, after a random wait; "no": the same again would fail again */
+/* X(id, code, text, retry): retry "yes": come back with the last cursor; "later": the same, after a random
+ * wait; "no": the same again would fail again */
 #define CLOSE_TABLE(X)                                                                                       \
     X(NORMAL, 1000, "closed", "yes")                                                                         \
     X(PROTOCOL, 1002, "protocol violation", "no")                                                            \

@@ -1,6 +1,7 @@
 /* The fan-out of one loop: its sessions, the rooms they stand in, and their positions in the hot log.
-   A session has no queue. Live means that its position is the head; joining, lagging behind a slow socket and being held are
-   one state, behind, served by walking on from the position, through the entries of its rooms, until the socket is full.
+   A session has no queue. Live means that its position is the head; joining, lagging behind a slow socket and
+   being held are one state, behind, served by walking on from the position, through the entries of its rooms,
+   until the socket is full.
    @thread the loop that owns it. No lock, no query and no allocation per receiver while events go out. */
 #pragma once
 
@@ -13,7 +14,8 @@ struct session;
 
 /* How a session's frames leave. `transport` is the session's own pointer. */
 struct transport_hooks {
-    /* Hands whole frames to the socket; returns how many bytes it took. After less than all, session_writable is called when it takes more. */
+    /* Hands whole frames to the socket; returns how many bytes it took. After less than all, session_writable
+     * is called when it takes more. */
     size_t (*write)(void *transport, const struct iovec *parts, int count);
     /* The rest of the one frame that was cut in the middle: goes out before anything else. */
     void (*keep)(void *transport, const char *rest, size_t size);
@@ -24,7 +26,8 @@ struct transport_hooks {
 struct fanout *fanout_create(struct hotlog *log, struct rooms *rooms, const struct transport_hooks *hooks);
 void fanout_destroy(struct fanout *f); /* its sessions have been destroyed */
 
-/* One turn: new entries to the live sessions, then a bounded share of work for those behind. true: there is more to do. */
+/* One turn: new entries to the live sessions, then a bounded share of work for those behind. true: there is
+ * more to do. */
 bool fanout_turn(struct fanout *f);
 /* Are there entries that no turn has seen? For the moment before the loop sleeps. */
 bool fanout_pending(const struct fanout *f);
@@ -42,8 +45,8 @@ struct session *session_create(struct fanout *f, uint16_t lane, void *transport)
 void session_destroy(struct session *s); /* NULL is fine; not from within a transport hook */
 void session_start(struct session *s);
 
-/* Standing in a room means: what the log holds of it from the session's position on is delivered. Leaving it: nothing of it is
-   pending any more. true when that changed something. */
+/* Standing in a room means: what the log holds of it from the session's position on is delivered. Leaving it:
+   nothing of it is pending any more. true when that changed something. */
 bool session_join(struct session *s, struct slice room);
 bool session_leave(struct session *s, struct slice room);
 bool session_stands_in(const struct session *s, struct slice room);

@@ -1,5 +1,5 @@
-/* WebSocket frames (RFC 6455), both ways, without I/O. Stateless but for the reassembly of fragmented messages,
-   which the decoder owns (frame_decoder_finish frees). No extensions, so RSV bits are errors. */
+/* WebSocket frames (RFC 6455), both ways, without I/O. Stateless but for the reassembly of fragmented
+   messages, which the decoder owns (frame_decoder_finish frees). No extensions, so RSV bits are errors. */
 #pragma once
 
 #include "causeway/buffer.h"
@@ -23,7 +23,8 @@ size_t frame_header(char *out, enum frame_opcode opcode, size_t payload);
 /* Bytes that the header of an unmasked frame with this payload takes. */
 size_t frame_header_size(size_t payload);
 
-/* A close payload (code, reason cut to at most 123 bytes) as a whole frame; returns its length, at most 127. */
+/* A close payload (code, reason cut to at most 123 bytes) as a whole frame; returns its length, at most 127.
+ */
 size_t frame_close(char *out, uint16_t code, const char *reason);
 
 enum frame_result {
@@ -49,6 +50,8 @@ struct frame_decoder {
 
 void frame_decoder_finish(struct frame_decoder *d);
 
-/* Takes one message off `data` (which it unmasks in place). *used is what need not come again: fragments are kept in the decoder,
-   so it may be more than 0 for FRAME_MORE. Text and close reasons are checked to be UTF-8, close codes to be allowed ones. */
-enum frame_result frame_decode(struct frame_decoder *d, char *data, size_t size, size_t *used, struct frame_message *out);
+/* Takes one message off `data` (which it unmasks in place). *used is what need not come again: fragments are
+   kept in the decoder, so it may be more than 0 for FRAME_MORE. Text and close reasons are checked to be
+   UTF-8, close codes to be allowed ones. */
+enum frame_result frame_decode(
+    struct frame_decoder *d, char *data, size_t size, size_t *used, struct frame_message *out);

@@ -1,5 +1,5 @@
-/* The head of an HTTP/1.1 request or response, parsed in place, without I/O. Strict where laxness has been an attack:
-   no obsolete line folding, no bare CR, no spaces before the colon, one Host. Bodies are not read. */
+/* The head of an HTTP/1.1 request or response, parsed in place, without I/O. Strict where laxness has been an
+   attack: no obsolete line folding, no bare CR, no spaces before the colon, one Host. Bodies are not read. */
 #pragma once
 
 #include "causeway/buffer.h"
@@ -23,14 +23,16 @@ struct http_head {
     size_t field_count;
 };
 
-/* Returns the length of the head; 0: not whole yet; negative: minus the HTTP status to answer (400, 414, 431, 505). */
+/* Returns the length of the head; 0: not whole yet; negative: minus the HTTP status to answer (400, 414, 431,
+ * 505). */
 int http_parse_request(const char *data, size_t size, struct http_head *out);
 int http_parse_response(const char *data, size_t size, struct http_head *out);
 
 /* Value of the first field of that name (case-insensitive); NULL data when absent. */
 struct slice http_field_find(const struct http_head *h, const char *name);
 
-/* Does the comma list of a header, which may be spread over several fields, contain this token (case-insensitive)? */
+/* Does the comma list of a header, which may be spread over several fields, contain this token
+ * (case-insensitive)? */
 bool http_field_has(const struct http_head *h, const char *name, const char *token);
 
 /* Percent-decoded value of a query parameter, into `out` (cleared first). false: absent or badly encoded. */

@@ -1,4 +1,5 @@
-/* The listening sockets and the thread that accepts. What to do with an accepted socket is the owner's affair. */
+/* The listening sockets and the thread that accepts. What to do with an accepted socket is the owner's
+ * affair. */
 #pragma once
 
 #include "causeway/buffer.h"

@@ -1,4 +1,5 @@
-/* The one kind of lock that modules shared between threads use. Held for a few instructions, never around a call that waits. */
+/* The one kind of lock that modules shared between threads use. Held for a few instructions, never around a
+ * call that waits. */
 #pragma once
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
-/* One epoll loop: descriptors, timers, tasks from other threads, and a turn hook for the work that is no event.
-   A loop belongs to the thread that runs it; only loop_post, loop_wake and loop_stop may be called from elsewhere.
-   Whoever embeds a source, timer or task owns its memory; a source may be freed only through loop_defer, because
-   an event for it may already be waiting in the current turn. */
+/* One epoll loop: descriptors, timers, tasks from other threads, and a turn hook for the work that is no
+   event. A loop belongs to the thread that runs it; only loop_post, loop_wake and loop_stop may be called
+   from elsewhere. Whoever embeds a source, timer or task owns its memory; a source may be freed only through
+   loop_defer, because an event for it may already be waiting in the current turn. */
 #pragma once
 
 #include <stdbool.h>
@@ -30,7 +30,8 @@ struct loop_timer {
 struct loop_hooks {
     /* Every turn, after events, tasks and timers. true: there is more to do, do not sleep. */
     bool (*turn)(void *owner);
-    /* Asked right before sleeping, after the loop has announced that it sleeps: is there work that came in between? */
+    /* Asked right before sleeping, after the loop has announced that it sleeps: is there work that came in
+     * between? */
     bool (*pending)(void *owner);
 };
 
@@ -53,4 +54,4 @@ void loop_remove(struct loop *l, int fd);
 void loop_timer_set(struct loop *l, struct loop_timer *timer, uint64_t delay_ms);
 void loop_timer_clear(struct loop *l, struct loop_timer *timer);
 void loop_defer(struct loop *l, struct loop_task *task); /* runs at the end of this turn */
-void loop_settle(struct loop *l);                        /* after loop_run returned: runs what was posted and deferred */
+void loop_settle(struct loop *l); /* after loop_run returned: runs what was posted and deferred */

@@ -1,6 +1,7 @@
-/* The pool of PostgreSQL connections: the only file that knows libpq. It owns one thread and its connections (non-blocking,
-   pipelined, prepared statements); lookups are posted to it from any thread and answered through a callback on ITS thread.
-   Identical lookups (same lookup, same parameters) that are in flight at the same time share one query. */
+/* The pool of PostgreSQL connections: the only file that knows libpq. It owns one thread and its connections
+   (non-blocking, pipelined, prepared statements); lookups are posted to it from any thread and answered
+   through a callback on ITS thread. Identical lookups (same lookup, same parameters) that are in flight at
+   the same time share one query. */
 #pragma once
 
 #include "causeway/catalogue.h"
@@ -9,12 +10,13 @@
 struct postgres;
 
 struct postgres_settings {
-    const char *url;             /* DATABASE_URL: any libpq connection string or URI */
+    const char *url; /* DATABASE_URL: any libpq connection string or URI */
     unsigned connections;
-    unsigned answer_timeout_ms;  /* queued or running longer: LOOKUP_UNAVAILABLE */
+    unsigned answer_timeout_ms; /* queued or running longer: LOOKUP_UNAVAILABLE */
 };
 
-/* Called on the postgres thread, exactly once per accepted lookup; must not block. `rows` is only lent: hold it to keep it; NULL unless LOOKUP_OK. */
+/* Called on the postgres thread, exactly once per accepted lookup; must not block. `rows` is only lent: hold
+ * it to keep it; NULL unless LOOKUP_OK. */
 typedef void (*postgres_answer)(void *context, enum lookup_status status, struct rows *rows);
 
 /* Starts the thread; connects in the background and reconnects for ever (0.1 s to 2 s between tries). */
@@ -22,14 +24,21 @@ struct postgres *postgres_create(const struct postgres_settings *settings);
 /* Stops the thread; everything still waiting is answered LOOKUP_UNAVAILABLE first. */
 void postgres_destroy(struct postgres *p);
 
-/* Any thread. Copies SQL and parameters. The SQL text identifies the statement (prepared once per connection).
-   A value that is not of its parameter's type gives no rows; a fault of the statement, or more than 4096 rows, is LOOKUP_FAILED.
-   A lookup outlives its connection: it is sent again until its time is over, or it was running when three were lost. */
-void postgres_lookup(struct postgres *p, struct slice sql, const struct slice *params, size_t count, postgres_answer answer, void *context);
+/* Any thread. Copies SQL and parameters. The SQL text identifies the statement (prepared once per
+   connection). A value that is not of its parameter's type gives no rows; a fault of the statement, or more
+   than 4096 rows, is LOOKUP_FAILED. A lookup outlives its connection: it is sent again until its time is
+   over, or it was running when three were lost. */
+void postgres_lookup(struct postgres *p, struct slice sql, const struct slice *params, size_t count,
+    postgres_answer answer, void *context);
 
-/* Any thread. Is the database answering (heard of within 2 s; idle connections ask every 0.5 s)? `detail` gets a short text
-   either way that may be shown to anybody. */
+/* Any thread. Is the database answering (heard of within 2 s; idle connections ask every 0.5 s)? `detail`
+   gets a short text either way that may be shown to anybody. */
 bool postgres_healthy(struct postgres *p, char *detail, size_t size);
 
-/* Checks one statement against the database, blocking, for `causeway check`: false with the server's message in `fault`. */
+/* Can libpq read this connection string or URI? Asks nobody. The string is not repeated in `fault`, since it
+ * may hold a password. */
+bool postgres_check_url(const char *url, struct buffer *fault);
+
+/* Checks one statement against the database, blocking, for `causeway check`: false with the server's message
+ * in `fault`. */
 bool postgres_check_statement(const char *url, struct slice sql, size_t params, struct buffer *fault);

@@ -1,6 +1,7 @@
-/* Room names as small numbers, shared by the log and the loops. A room lives on one lane: the same name on another lane is
-   another room. A number is valid while somebody holds it: an entry of a log, or a session; then it may be given to another
-   name. Thread-safe; locked for a hash look-up only, and not needed at all while events are delivered. */
+/* Room names as small numbers, shared by the log and the loops. A room lives on one lane: the same name on
+   another lane is another room. A number is valid while somebody holds it: an entry of a log, or a session;
+   then it may be given to another name. Thread-safe; locked for a hash look-up only, and not needed at all
+   while events are delivered. */
 #pragma once
 
 #include "causeway/slice.h"

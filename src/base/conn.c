@@ -254,7 +254,10 @@ static void deliver(struct conn *c, char *data, size_t size)
 
 static bool may_read(const struct conn *c)
 {
-    return c->unread && !c->paused && !c->gone && (c->finishing || c->out.size <= REPLIES_MAX);
+    /* While finishing, all that is looked for is the end: of a peer that closed its side first, not before it
+     * has got the rest. */
+    size_t waiting_max = c->finishing ? 0 : REPLIES_MAX;
+    return c->unread && !c->paused && !c->gone && c->out.size <= waiting_max;
 }
 
 static void read_later(struct conn *c)

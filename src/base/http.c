@@ -50,7 +50,8 @@ static bool is_field_byte(char c)
     return ((unsigned char)c >= 0x20 && c != 0x7f) || c == '\t';
 }
 
-/* Cuts one line off `rest`, without its CRLF (a bare LF is accepted as an end, a bare CR is not). false: none. */
+/* Cuts one line off `rest`, without its CRLF (a bare LF is accepted as an end, a bare CR is not). false:
+ * none. */
 static bool take_line(struct slice *rest, struct slice *line)
 {
     const char *end = memchr(rest->data, '\n', rest->size);
@@ -247,7 +248,8 @@ void http_respond(struct buffer *out, int status, const char *type, const char *
         if (reasons[i].status == status)
             reason = reasons[i].reason;
     buffer_print(out,
-        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n%sConnection: close\r\n\r\n",
+        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: "
+        "no-store\r\n%sConnection: close\r\n\r\n",
         status, reason, type, body.size, extra);
     buffer_add_slice(out, body);
 }

@@ -10,7 +10,8 @@
 static const char usage[] =
     "usage: causeway broker [--topic NAME:PARTITIONS]... [--port-file FILE]\n"
     "Runs a broker for development in memory (librdkafka's mock cluster) until SIGTERM or SIGINT.\n"
-    "Prints KAFKA_BROKERS=127.0.0.1:PORT when it is ready. It keeps 5 MiB per partition and forgets all at its end.\n"
+    "Prints KAFKA_BROKERS=127.0.0.1:PORT when it is ready. It keeps 5 MiB per partition and forgets all at "
+    "its end.\n"
     "  --topic NAME:PARTITIONS  make this topic; others are made with 4 partitions when they are first used\n"
     "  --port-file FILE         also write the address there\n";
 

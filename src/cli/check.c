@@ -97,6 +97,12 @@ static int check_catalogue(const char *path, const char *database)
 static int check_settings(const struct config *config)
 {
     char fault[256];
+    struct buffer database = {0};
+    if (!postgres_check_url(config->database_url, &database)) {
+        fprintf(stderr, "causeway: DATABASE_URL: %s\n", buffer_text(&database));
+        buffer_finish(&database);
+        return EXIT_SETTINGS;
+    }
     struct kafka_property *properties = xcalloc(config->kafka_count + 1, sizeof *properties);
     for (size_t i = 0; i < config->kafka_count; i++)
         properties[i] = (struct kafka_property){config->kafka[i].name, config->kafka[i].value};

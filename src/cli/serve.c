@@ -92,7 +92,8 @@ static int serve(const struct config *config)
         return EXIT_SETTINGS;
     }
     bridge_ports(bridge, &ports);
-    log_info("serve", "listening host=%s ports=%s version=%s", config->host, buffer_text(&ports), CAUSEWAY_VERSION);
+    log_info("serve", "listening host=%s ports=%s version=%s", config->host, buffer_text(&ports),
+        CAUSEWAY_VERSION);
     bool fine = !config->port_file[0] || write_port_file(config->port_file, buffer_slice(&ports));
     int signal_number = SIGTERM;
     if (fine)

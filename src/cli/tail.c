@@ -18,9 +18,11 @@ enum { ROOMS_MAX = 64, TAIL_MESSAGE_MAX = 32 * 1024 * 1024 };
 
 static const char usage[] =
     "usage: causeway tail --url ws://HOST:PORT/PATH --token TOKEN [--join ROOM]... [--count N] [--json]\n"
-    "Connects as a client and prints every message, one a line: type, id and data, or with --json the message as it came.\n"
+    "Connects as a client and prints every message, one a line: type, id and data, or with --json the "
+    "message as it came.\n"
     "  --count N  exit after N events (messages with an id)\n"
-    "Exit status: 0 after --count events, 1 when the connection ended or was refused (the reason is on stderr).\n";
+    "Exit status: 0 after --count events, 1 when the connection ended or was refused (the reason is on "
+    "stderr).\n";
 
 struct options {
     const char *url, *token;
@@ -160,7 +162,8 @@ static bool shake_hands(struct tail *t, const char *host, const char *path)
     /* The key only shows caches that this is no plain request; any 16 bytes in base64 will do. */
     buffer_print(&request,
         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2F1c2V3YXkgdGFpbCA6KQ==\r\nAuthorization: Bearer %s\r\n\r\n",
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Y2F1c2V3YXkgdGFpbCA6KQ==\r\nAuthorization: Bearer "
+        "%s\r\n\r\n",
         path, host, t->options->token);
     bool fine = send_all(t->fd, request.data, request.size);
     buffer_finish(&request);
@@ -173,7 +176,8 @@ static bool shake_hands(struct tail *t, const char *host, const char *path)
         return false;
     }
     if (head.status != 101)
-        fprintf(stderr, "causeway: refused with %d %.*s", head.status, (int)(t->in.size - (size_t)size), t->in.data + size);
+        fprintf(stderr, "causeway: refused with %d %.*s", head.status, (int)(t->in.size - (size_t)size),
+            t->in.data + size);
     bool opened = head.status == 101;
     buffer_drop(&t->in, (size_t)size);
     return opened;
@@ -219,7 +223,8 @@ static bool on_frame(struct tail *t, const struct frame_message *m)
     if (m->opcode == FRAME_CLOSE) {
         const unsigned char *p = (const unsigned char *)m->payload.data;
         int code = m->payload.size >= 2 ? p[0] << 8 | p[1] : 1005;
-        struct slice reason = m->payload.size > 2 ? (struct slice){m->payload.data + 2, m->payload.size - 2} : SLICE("");
+        struct slice reason =
+            m->payload.size > 2 ? (struct slice){m->payload.data + 2, m->payload.size - 2} : SLICE("");
         fprintf(stderr, "causeway: closed with %d %.*s\n", code, SLICE_ARGS(reason));
         return false;
     }

@@ -77,8 +77,8 @@ void client_attach(struct client *c, const char *user, const char *user_json)
     c->state = CLIENT_ATTACHING;
     c->user_json = xstrdup(user_json);
     c->session = session_create(c->settings.fanout, c->settings.lane->index, c->transport);
-    c->grants = grants_create(c->settings.catalogue, c->settings.lane, slice_of(user), c->settings.rooms_max,
-        &grants_hooks, c);
+    c->grants = grants_create(
+        c->settings.catalogue, c->settings.lane, slice_of(user), c->settings.rooms_max, &grants_hooks, c);
     grants_attach(c->grants);
 }
 

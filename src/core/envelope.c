@@ -41,8 +41,8 @@ void envelope_time(char out[32], int64_t time_ms)
         unsigned value;
         int width;
         char behind;
-    } fields[] = {{(unsigned)year, 4, '-'}, {(unsigned)month, 2, '-'}, {(unsigned)day, 2, 'T'}, {ms / 3600000, 2, ':'},
-        {ms / 60000 % 60, 2, ':'}, {ms / 1000 % 60, 2, '.'}, {ms % 1000, 3, 'Z'}};
+    } fields[] = {{(unsigned)year, 4, '-'}, {(unsigned)month, 2, '-'}, {(unsigned)day, 2, 'T'},
+        {ms / 3600000, 2, ':'}, {ms / 60000 % 60, 2, ':'}, {ms / 1000 % 60, 2, '.'}, {ms % 1000, 3, 'Z'}};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         out = put_number(out, fields[i].value, fields[i].width);
         *out++ = fields[i].behind;
@@ -71,8 +71,9 @@ bool envelope_begin(struct envelope *e, const struct lane *lane, const struct op
     envelope_time(time, record->time_ms);
     char *text = e->head + FRAME_HEADER_MAX;
     size_t room = sizeof e->head - FRAME_HEADER_MAX;
-    int n = snprintf(text, room, "{\"type\":%.*s,\"id\":\"%s\",\"time\":\"%s\",\"%.*s\":",
-        SLICE_ARGS(operation->type_json), id, time, SLICE_ARGS(lane->payload_key));
+    int n = snprintf(text, room,
+        "{\"type\":%.*s,\"id\":\"%s\",\"time\":\"%s\",\"%.*s\":", SLICE_ARGS(operation->type_json), id, time,
+        SLICE_ARGS(lane->payload_key));
     if (n < 0 || (size_t)n >= room)
         return false;
     size_t message = (size_t)n + payload.size + 1; /* and the closing brace */

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-/* What those behind may take of one turn: enough to fill the wire, little enough that the live ones wait 2 ms at most. */
+/* What those behind may take of one turn: enough to fill the wire, little enough that the live ones wait 2 ms
+ * at most. */
 enum { BEHIND_BYTES_PER_TURN = 2 * 1024 * 1024, BEHIND_SESSIONS_PER_TURN = 128 };
 
 struct fanout *fanout_create(struct hotlog *log, struct rooms *rooms, const struct transport_hooks *hooks)
@@ -110,7 +111,8 @@ static void serve_live(struct fanout *f, uint64_t head)
 
 /* --- behind --- */
 
-/* The writer has overtaken this loop by a whole log: what the live sessions have not seen is gone, and each must be told. */
+/* The writer has overtaken this loop by a whole log: what the live sessions have not seen is gone, and each
+ * must be told. */
 static void all_behind(struct fanout *f, uint64_t head)
 {
     for (struct session *s = f->first; s; s = s->next)
@@ -121,25 +123,25 @@ static void all_behind(struct fanout *f, uint64_t head)
     f->position = head;
 }
 
-/* The log no longer holds where the session stands: say so, partition by partition, and go on from what there is. */
+/* The log no longer holds where the session stands: say so, partition by partition, and go on from what there
+ * is. */
 static void declare_gap(struct fanout *f, struct session *s)
 {
-    uint32_t count = hotlog_partitions(f->log);
-    int64_t *offsets = xcalloc(count ? (size_t)count * 2 : 1, sizeof *offsets);
-    int64_t *from = offsets, *to = offsets + count;
-    s->position = hotlog_skip(f->log, s->position, from, to);
-    for (uint32_t i = 0; i < count; i++)
-        if (from[i] < to[i])
+    struct hotlog_gap gap;
+    s->position = hotlog_skip(f->log, s->position, &gap);
+    for (uint32_t i = 0; i < gap.partitions; i++)
+        if (gap.from[i] < gap.to[i])
             f->hooks->gap(s->transport, hotlog_partition_topic(f->log, i), hotlog_partition_number(f->log, i),
-                from[i], to[i]);
-    free(offsets);
+                gap.from[i], gap.to[i]);
+    free(gap.from);
 }
 
 static void serve_behind(struct fanout *f, struct session *s)
 {
     if (s->position < f->tail)
         declare_gap(f, s);
-    if (walk(f, s, s->position, f->position, ROOM_NONE, 1))
+    /* Behind a gap it may stand beyond what this turn looks at: then it has to wait for the others. */
+    if (s->position <= f->position && walk(f, s, s->position, f->position, ROOM_NONE, 1))
         session_change(s, SESSION_LIVE);
     else if (s->state == SESSION_READY)
         session_change(s, SESSION_READY); /* to the end of the queue: one chunk each */
@@ -147,10 +149,10 @@ static void serve_behind(struct fanout *f, struct session *s)
 
 bool fanout_turn(struct fanout *f)
 {
-    uint64_t head = hotlog_head(f->log);
-    if (head == f->position && !f->ready_first)
+    if (!fanout_pending(f))
         return false;
     f->tail = hotlog_pin(f->reader);
+    uint64_t head = hotlog_head(f->log); /* read behind the pin, so that it is not below the tail */
     if (f->position < f->tail)
         all_behind(f, head);
     if (head > f->position)

@@ -27,7 +27,7 @@ struct membership {
 struct session {
     struct fanout *fanout;
     void *transport;
-    uint64_t position; /* behind: the next entry to look at */
+    uint64_t position;               /* behind: the next entry to look at */
     struct session *next, *previous; /* all sessions of the fan-out */
     struct session *ready_next, *ready_previous;
     struct membership *rooms;
@@ -45,14 +45,15 @@ struct local_room {
     uint32_t touched_turn;
 };
 
-/* A stretch of frames for one set of rooms from one position: what one write can take, and where each frame ends. */
+/* A stretch of frames for one set of rooms from one position: what one write can take, and where each frame
+ * ends. */
 struct chunk {
     uint64_t position; /* where it begins */
     uint64_t head;     /* built up to here ... */
     uint64_t next;     /* ... so the session goes on from here */
-    uint32_t room;     /* the only room with entries in the stretch, or ROOM_NONE when it is one session's own */
-    bool live;         /* with ephemeral events */
-    bool whole;        /* ended because it was full, not because the log ended: holds for any later head */
+    uint32_t room; /* the only room with entries in the stretch, or ROOM_NONE when it is one session's own */
+    bool live;     /* with ephemeral events */
+    bool whole;    /* ended because it was full, not because the log ended: holds for any later head */
     int part_count;
     uint32_t frame_count;
     size_t bytes;
@@ -95,8 +96,9 @@ struct merge_run {
     uint32_t room;
 };
 
-/* Writes on from `position` up to `head`, at most `chunks` chunks. Sets s->position; returns true when the head was reached.
-   `only`: the one room of the session that can have entries there, or ROOM_NONE when that is not known. */
+/* Writes on from `position` up to `head`, at most `chunks` chunks. Sets s->position; returns true when the
+   head was reached. `only`: the one room of the session that can have entries there, or ROOM_NONE when that
+   is not known. */
 bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head, uint32_t only, int chunks);
 
 /* Changes the state, and with it the membership in the queue of ready sessions. The only place that does. */

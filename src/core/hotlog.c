@@ -1,7 +1,7 @@
-/* Four rings of the same age: slots (one per entry), the arena (frames, mapped twice so that none is split), room numbers,
-   and the index (per room a vector of sequence numbers). Eviction moves `tail` first, then waits until no reader is pinned
-   below it, and only then lets memory be used again: "immutable" alone would not do, since the kernel reads the arena
-   while a reader sends. */
+/* Four rings of the same age: slots (one per entry), the arena (frames, mapped twice so that none is split),
+   room numbers, and the index (per room a vector of sequence numbers). Eviction moves `tail` first, then
+   waits until no reader is pinned below it, and only then lets memory be used again: "immutable" alone would
+   not do, since the kernel reads the arena while a reader sends. */
 #include "causeway/hotlog.h"
 
 #include "hotlog_index.h"
@@ -16,7 +16,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { NOT_PINNED_SPINS = 64, PARTITIONS_MAX = 4096 };
+enum {
+    NOT_PINNED_SPINS = 64,
+    PARTITIONS_MAX = 4096,
+    POINTS_PER_LOG = 256, /* in entries as well as in bytes: what a gap declares beyond what was evicted is at
+                             most that part */
+};
 
 struct slot {
     uint64_t frame_at; /* position in the endless arena; its place is frame_at modulo the size */
@@ -56,6 +61,7 @@ struct hotlog {
     /* writer only */
     uint64_t next, oldest; /* sequences: to be appended, and not yet evicted */
     uint64_t arena_at, rooms_at;
+    uint64_t point_at; /* where in the arena the last point was taken */
     size_t reserved;
 
     /* cross threads */
@@ -96,7 +102,7 @@ struct hotlog *hotlog_create(const struct hotlog_settings *settings, struct room
     log->room_ring_size = (uint64_t)settings->entries * 2 + 2 * HOTLOG_ROOMS_MAX;
     log->room_ring = xcalloc(log->room_ring_size, sizeof *log->room_ring);
     log->index = hotlog_index_create();
-    uint32_t stride = settings->entries / 256;
+    uint32_t stride = settings->entries / POINTS_PER_LOG;
     log->points = hotlog_points_create(stride ? stride : 1);
     log->reader_max = settings->readers;
     log->readers = xcalloc(settings->readers ? settings->readers : 1, sizeof *log->readers);
@@ -182,7 +188,8 @@ static void forget(struct hotlog *log, uint64_t sequence)
         rooms_release(log->rooms, rooms[i]);
 }
 
-/* Evicts up to `target`, and one part in 64 of the entries more, so that the readers are not waited for at each append. */
+/* Evicts up to `target`, and one part in 64 of the entries more, so that the readers are not waited for at
+ * each append. */
 static void evict(struct hotlog *log, uint64_t target)
 {
     uint64_t ahead = (log->next - log->oldest) / 64;
@@ -264,13 +271,20 @@ uint64_t hotlog_append(struct hotlog *log, const struct hotlog_append *entry)
 
 void hotlog_advance(struct hotlog *log, uint32_t partition, int64_t next_offset)
 {
-    hotlog_points_advance(log->points, partition, next_offset, log->next);
+    bool due = log->arena_at - log->point_at >= log->arena_size / POINTS_PER_LOG;
+    if (hotlog_points_advance(log->points, partition, next_offset, log->next, due))
+        log->point_at = log->arena_at;
 }
 
 void hotlog_publish(struct hotlog *log)
 {
-    uint64_t first = log->oldest == log->next ? log->arena_at : log->slots[log->oldest & log->slot_mask].frame_at;
+    uint64_t first =
+        log->oldest == log->next ? log->arena_at : log->slots[log->oldest & log->slot_mask].frame_at;
     atomic_store_explicit(&log->bytes, log->arena_at - first, memory_order_relaxed);
+    if (log->next > atomic_load_explicit(&log->head, memory_order_relaxed)) {
+        const struct slot *last = &log->slots[(log->next - 1) & log->slot_mask];
+        hotlog_points_publish(log->points, log->next, last->partition, last->offset);
+    }
     atomic_store(&log->head, log->next);
 }
 
@@ -287,7 +301,8 @@ unsigned hotlog_backlog(const struct hotlog *log)
     if (done == log->next)
         return 0;
     uint64_t bytes = log->arena_at - log->slots[done & log->slot_mask].frame_at;
-    uint64_t by_bytes = bytes * 100 / log->arena_size, by_count = (log->next - done) * 100 / (log->slot_mask + 1);
+    uint64_t by_bytes = bytes * 100 / log->arena_size,
+             by_count = (log->next - done) * 100 / (log->slot_mask + 1);
     return (unsigned)(by_bytes > by_count ? by_bytes : by_count);
 }
 
@@ -361,7 +376,7 @@ uint64_t hotlog_room_end(const struct hotlog *log, uint32_t room)
     return hotlog_index_end(log->index, room);
 }
 
-uint64_t hotlog_skip(struct hotlog *log, uint64_t position, int64_t *from, int64_t *to)
+uint64_t hotlog_skip(struct hotlog *log, uint64_t position, struct hotlog_gap *gap)
 {
-    return hotlog_points_skip(log->points, position, atomic_load(&log->tail), hotlog_head(log), from, to);
+    return hotlog_points_skip(log->points, position, atomic_load(&log->tail), gap);
 }

@@ -113,7 +113,8 @@ static size_t first_at_or_after(const uint64_t *at, size_t count, uint64_t seque
     return low;
 }
 
-static struct vector *replace(struct hotlog_index *x, struct room_index *room, struct vector *old, uint64_t oldest)
+static struct vector *replace(
+    struct hotlog_index *x, struct room_index *room, struct vector *old, uint64_t oldest)
 {
     size_t count = old ? atomic_load_explicit(&old->count, memory_order_relaxed) : 0;
     size_t first = old ? first_at_or_after(old->at, count, oldest) : 0;
@@ -162,7 +163,8 @@ uint64_t hotlog_index_epoch(const struct hotlog_index *x)
     return atomic_load(&x->epoch);
 }
 
-struct hotlog_run hotlog_index_find(const struct hotlog_index *x, uint32_t number, uint64_t from, uint64_t head)
+struct hotlog_run hotlog_index_find(
+    const struct hotlog_index *x, uint32_t number, uint64_t from, uint64_t head)
 {
     struct room_index *room = find_room(x, number);
     struct vector *v = room ? atomic_load(&room->vector) : NULL;

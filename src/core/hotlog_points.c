@@ -4,8 +4,8 @@
 #include "causeway/lock.h"
 #include "causeway/memory.h"
 
-#include <stdlib.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { POINTS_MAX = 1024 };
@@ -24,6 +24,7 @@ struct hotlog_points {
     uint32_t partitions;
     int64_t *first; /* per partition: where reading began */
     int64_t *next;  /* per partition: where the writer stands */
+    struct point published;
 };
 
 struct hotlog_points *hotlog_points_create(uint64_t stride)
@@ -41,6 +42,7 @@ void hotlog_points_destroy(struct hotlog_points *p)
         return;
     for (size_t i = 0; i < p->count; i++)
         free(p->points[i].next);
+    free(p->published.next);
     free(p->first);
     free(p->next);
     lock_finish(&p->lock);
@@ -71,17 +73,35 @@ static void thin_out(struct hotlog_points *p)
     p->count = kept;
 }
 
-void hotlog_points_advance(struct hotlog_points *p, uint32_t partition, int64_t next_offset, uint64_t next_sequence)
+bool hotlog_points_advance(
+    struct hotlog_points *p, uint32_t partition, int64_t next_offset, uint64_t next_sequence, bool due)
 {
     lock_take(&p->lock);
     p->next[partition] = next_offset;
-    if (next_sequence - p->points[p->count - 1].sequence >= p->stride) {
+    uint64_t distance = next_sequence - p->points[p->count - 1].sequence;
+    bool take = distance >= p->stride || (due && distance > 0);
+    if (take) {
         if (p->count == POINTS_MAX)
             thin_out(p);
         struct point *added = &p->points[p->count++];
         *added = (struct point){next_sequence, p->partitions, xmalloc(p->partitions * sizeof(int64_t))};
         memcpy(added->next, p->next, p->partitions * sizeof(int64_t));
     }
+    lock_give(&p->lock);
+    return take;
+}
+
+void hotlog_points_publish(struct hotlog_points *p, uint64_t head, uint32_t partition, int64_t offset)
+{
+    lock_take(&p->lock);
+    CHECK(partition < p->partitions);
+    if (p->published.partitions < p->partitions)
+        p->published.next = xrealloc(p->published.next, p->partitions * sizeof(int64_t));
+    p->published.sequence = head;
+    p->published.partitions = p->partitions;
+    memcpy(p->published.next, p->next, p->partitions * sizeof(int64_t));
+    if (p->published.next[partition] <= offset)
+        p->published.next[partition] = offset + 1;
     lock_give(&p->lock);
 }
 
@@ -104,19 +124,22 @@ static int64_t offset_at(const struct hotlog_points *p, const struct point *poin
     return partition < point->partitions ? point->next[partition] : p->first[partition];
 }
 
-uint64_t hotlog_points_skip(
-    struct hotlog_points *p, uint64_t position, uint64_t tail, uint64_t head, int64_t *from, int64_t *to)
+uint64_t hotlog_points_skip(struct hotlog_points *p, uint64_t position, uint64_t tail, struct hotlog_gap *gap)
 {
     lock_take(&p->lock);
     size_t after = point_from(p, tail), before = point_from(p, position);
     if (before == p->count || p->points[before].sequence > position)
         before--; /* the point at sequence 0 is never thinned out */
-    bool known = after < p->count && p->points[after].sequence <= head;
+    bool known = after < p->count && p->points[after].sequence <= p->published.sequence;
+    const struct point *to = known ? &p->points[after] : &p->published;
+    gap->partitions = p->partitions;
+    gap->from = xcalloc((size_t)p->partitions * 2 + 1, sizeof *gap->from);
+    gap->to = gap->from + p->partitions;
     for (uint32_t i = 0; i < p->partitions; i++) {
-        from[i] = offset_at(p, &p->points[before], i);
-        to[i] = known ? offset_at(p, &p->points[after], i) : p->next[i];
+        gap->from[i] = offset_at(p, &p->points[before], i);
+        gap->to[i] = offset_at(p, to, i);
     }
-    uint64_t at = known ? p->points[after].sequence : head;
+    uint64_t at = to->sequence;
     lock_give(&p->lock);
     return at;
 }

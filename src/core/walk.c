@@ -1,5 +1,5 @@
-/* Walking on from a position: the entries of a session's rooms, merged in the order of the log, cut into chunks that one
-   write can take. Sessions that stand at the same place in the same room share the chunk. */
+/* Walking on from a position: the entries of a session's rooms, merged in the order of the log, cut into
+   chunks that one write can take. Sessions that stand at the same place in the same room share the chunk. */
 #include "fanout_internal.h"
 
 #include "causeway/memory.h"
@@ -41,7 +41,8 @@ static bool chunk_add(struct chunk *c, const struct hotlog_entry *e, uint64_t se
     return true;
 }
 
-/* A chunk of one room, for every session that has nothing else in the stretch. false: an entry leaves somebody out, so it cannot be shared. */
+/* A chunk of one room, for every session that has nothing else in the stretch. false: an entry leaves
+ * somebody out, so it cannot be shared. */
 static bool build_shared(struct fanout *f, struct chunk *c, uint32_t room)
 {
     struct hotlog_run run = hotlog_find(f->log, room, c->position, c->head);
@@ -128,7 +129,8 @@ static void build_own(struct fanout *f, struct chunk *c, const struct session *s
 
 /* --- choosing a chunk --- */
 
-/* The one room of the session that can have entries at or after `position`; ROOM_NONE when there are several; *none when there is none. */
+/* The one room of the session that can have entries at or after `position`; ROOM_NONE when there are several;
+ * *none when there is none. */
 static uint32_t only_room(const struct fanout *f, const struct session *s, uint64_t position, bool *none)
 {
     uint32_t found = ROOM_NONE;
@@ -145,7 +147,8 @@ static uint32_t only_room(const struct fanout *f, const struct session *s, uint6
     return found;
 }
 
-static const struct chunk *shared_chunk(struct fanout *f, uint32_t room, uint64_t position, uint64_t head, bool live)
+static const struct chunk *shared_chunk(
+    struct fanout *f, uint32_t room, uint64_t position, uint64_t head, bool live)
 {
     struct chunk *c = &f->memo[(room * 31 + position) % MEMO_SLOTS];
     if (c->room == room && c->position == position && c->live == live && (c->whole || c->head == head))
@@ -172,7 +175,8 @@ static const struct chunk *choose(
 
 /* --- writing it --- */
 
-/* The socket took only `taken` bytes: the session goes on behind the last frame of which anything was taken, whose rest is kept. */
+/* The socket took only `taken` bytes: the session goes on behind the last frame of which anything was taken,
+ * whose rest is kept. */
 static uint64_t stop_in(struct fanout *f, struct session *s, const struct chunk *c, size_t taken)
 {
     uint32_t low = 0, high = c->frame_count; /* the first frame that ends beyond what was taken */

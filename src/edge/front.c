@@ -122,7 +122,8 @@ void front_adopt(struct front *f, int fd)
     conn_set_deadline(v->conn, f->head_timeout_ms);
 }
 
-struct front *front_create(struct loop *loop, uint64_t head_timeout_ms, const struct front_hooks *hooks, void *owner)
+struct front *front_create(
+    struct loop *loop, uint64_t head_timeout_ms, const struct front_hooks *hooks, void *owner)
 {
     struct front *f = xcalloc(1, sizeof *f);
     f->loop = loop;

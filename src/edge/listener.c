@@ -59,8 +59,8 @@ static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct bu
         return -1;
     }
     int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 || bind(fd, &a.any, size) != 0 ||
-        listen(fd, SOMAXCONN) != 0 || getsockname(fd, &a.any, &size) != 0) {
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(fd, &a.any, size) != 0 || listen(fd, SOMAXCONN) != 0 || getsockname(fd, &a.any, &size) != 0) {
         buffer_print(fault, "PORT: cannot listen on %s port %u: %s", host, port, strerror(errno));
         if (fd >= 0)
             close(fd);

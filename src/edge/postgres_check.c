@@ -39,6 +39,17 @@ static bool check(PGconn *link, const char *sql, size_t params, struct buffer *f
     return good;
 }
 
+bool postgres_check_url(const char *url, struct buffer *fault)
+{
+    struct postgres_target *target = postgres_target_create(url, CHECK_TIMEOUT_MS);
+    bool legible = postgres_target_legible(target);
+    if (!legible)
+        buffer_add_text(fault,
+            "is no connection string or URI that libpq reads, such as postgresql://user@host/database");
+    postgres_target_destroy(target);
+    return legible;
+}
+
 bool postgres_check_statement(const char *url, struct slice sql, size_t params, struct buffer *fault)
 {
     struct postgres_target *target = postgres_target_create(url, CHECK_TIMEOUT_MS);

@@ -14,6 +14,7 @@ struct postgres_target;
 
 struct postgres_target *postgres_target_create(const char *url, unsigned statement_timeout_ms);
 void postgres_target_destroy(struct postgres_target *target);
+bool postgres_target_legible(const struct postgres_target *target); /* can libpq read the URL? */
 /* Begins a connection, to be carried on with PQconnectPoll; or makes one, blocking. As every PGconn it may be
    bad; it is NULL when the URL cannot be read, because libpq would repeat it, password and all, in its
    message. */

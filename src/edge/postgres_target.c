@@ -39,6 +39,11 @@ struct postgres_target *postgres_target_create(const char *url, unsigned stateme
     return target;
 }
 
+bool postgres_target_legible(const struct postgres_target *target)
+{
+    return target->legible;
+}
+
 void postgres_target_destroy(struct postgres_target *target)
 {
     if (!target)

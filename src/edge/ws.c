@@ -141,7 +141,8 @@ const struct transport_hooks ws_transport = {transport_write, transport_keep, tr
 
 /* --- signs of life --- */
 
-/* TCP progress: the peer's kernel acknowledged more than our pings. A reader that is slow but reads is alive. */
+/* TCP progress: the peer's kernel acknowledged more than our pings. A reader that is slow but reads is alive.
+ */
 static bool made_progress(struct peer *p)
 {
     uint64_t acked = conn_acked(p->conn), before = p->acked;

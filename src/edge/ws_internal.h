@@ -16,15 +16,15 @@ struct peer {
     struct client *client;
     const struct lane *lane;
     struct frame_decoder decoder;
-    uint64_t life_at;      /* when a frame or TCP progress was last seen */
-    uint64_t acked;        /* conn_acked at the last ping */
-    uint32_t unproven;     /* bytes sent since then whose acknowledgement proves no reader: pings */
-    uint32_t slot;         /* in ws->slots */
-    uint32_t generation;   /* of the slot: a late answer must not reach a newcomer */
+    uint64_t life_at;    /* when a frame or TCP progress was last seen */
+    uint64_t acked;      /* conn_acked at the last ping */
+    uint32_t unproven;   /* bytes sent since then whose acknowledgement proves no reader: pings */
+    uint32_t slot;       /* in ws->slots */
+    uint32_t generation; /* of the slot: a late answer must not reach a newcomer */
     uint8_t state;
-    bool heard;            /* a frame came since the last ping */
-    bool browser;          /* sent Origin: cannot read an HTTP 401 */
-    bool bearer;           /* offered the sub-protocol "bearer" */
+    bool heard;   /* a frame came since the last ping */
+    bool browser; /* sent Origin: cannot read an HTTP 401 */
+    bool bearer;  /* offered the sub-protocol "bearer" */
     char accept_key[29];
 };
 
@@ -44,10 +44,10 @@ struct ws {
     struct slot *slots;
     uint32_t slots_used, slots_capacity, first_free;
     size_t peers;
-    struct json scratch;       /* of the message at hand */
-    struct buffer text;        /* of the frame at hand */
-    struct loop_timer sweep;   /* pings and signs of life */
-    uint32_t ping_at;          /* which share of the peers is pinged next */
+    struct json scratch;     /* of the message at hand */
+    struct buffer text;      /* of the frame at hand */
+    struct loop_timer sweep; /* pings and signs of life */
+    uint32_t ping_at;        /* which share of the peers is pinged next */
     struct loop_timer drain;
     uint64_t drain_until;
     bool draining;
@@ -62,7 +62,8 @@ extern const struct client_hooks peer_client_hooks;
 
 struct peer *peer_create(struct ws *w, struct conn *c, const struct lane *lane);
 
-/* Ends the connection with a close frame (answering a parked request first). `detail`: more precise than the reason's own text, or NULL. */
+/* Ends the connection with a close frame (answering a parked request first). `detail`: more precise than the
+ * reason's own text, or NULL. */
 void peer_end(struct peer *p, enum close_reason reason, const char *detail);
 
 /* Answers the upgrade with 101. */

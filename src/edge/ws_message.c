@@ -114,7 +114,8 @@ static void on_attached(void *owner, enum grants_outcome outcome)
     }
 }
 
-static void on_lookup(void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
+static void on_lookup(
+    void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
 {
     struct peer *p = owner;
     uint64_t number = (uint64_t)p->generation << 32 | p->slot;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void answer(struct conn *c, int status, const char *extra, const char *code, const char *message)
 {
@@ -120,7 +121,8 @@ static struct slice token_of_protocols(struct slice list)
     while (at < list.size && (list.data[at] == ' ' || list.data[at] == ','))
         at++;
     struct slice token = {list.data + at, 0};
-    while (at + token.size < list.size && list.data[at + token.size] != ',' && list.data[at + token.size] != ' ')
+    while (
+        at + token.size < list.size && list.data[at + token.size] != ',' && list.data[at + token.size] != ' ')
         token.size++;
     return token;
 }
@@ -128,10 +130,10 @@ static struct slice token_of_protocols(struct slice list)
 /* The credential of the request, or an empty slice. `scratch` may hold it. */
 static struct slice find_token(struct peer *p, const struct http_head *head, struct buffer *scratch)
 {
-    static const struct slice scheme = {"Bearer ", 7};
+    static const char scheme[] = "Bearer ";
     struct slice value = http_field_find(head, "Authorization");
-    if (slice_starts(value, scheme))
-        return (struct slice){value.data + scheme.size, value.size - scheme.size};
+    if (value.size > sizeof scheme - 1 && strncasecmp(value.data, scheme, sizeof scheme - 1) == 0)
+        return (struct slice){value.data + sizeof scheme - 1, value.size - (sizeof scheme - 1)};
     value = token_of_protocols(http_field_find(head, "Sec-WebSocket-Protocol"));
     p->bearer = value.size > 0;
     if (value.size > 0)

@@ -118,14 +118,16 @@ test('partitions that are added later are read from their beginning', async () =
 });
 
 test('/metrics is text that Prometheus reads, and counts what was sent', async () => {
-  const buyer = await connect(bridge, { user: BUYER });
-  const before = await bridge.metric('causeway_deliveries_total');
+  const counting = await world.serve();
+  const [staff, buyer] = [await connect(counting, { user: ADMIN }), await connect(counting, { user: BUYER })];
   await placeOrder(world, { id: 30 });
-  await Promise.all([admin.expect((m) => m.data?.id === 30), buyer.expect('order-created')]);
-  await until('both deliveries to be counted', async () => (await bridge.metric('causeway_deliveries_total')) >= before + 2);
-  assert.equal(await bridge.metric('causeway_deliveries_total'), before + 2);
-  const answer = await bridge.get('/metrics');
-  assert.match(answer.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
+  await Promise.all([staff.expect('new-order'), buyer.expect('order-created')]);
+  const delivered = () => counting.metric('causeway_deliveries_total');
+  await until('both deliveries to be counted', async () => (await delivered()) >= 2);
+  assert.equal(await delivered(), 2);
+  assert.equal(await counting.metric('causeway_connections'), 2);
+  const answer = await counting.get('/metrics');
+  assert.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/);
   const typesSeen = new Map();
   for (const line of answer.body.trimEnd().split('\n')) {
     const type = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line);
@@ -137,7 +139,7 @@ test('/metrics is text that Prometheus reads, and counts what was sent', async (
       assert.ok(typesSeen.has(sample[1]) || typesSeen.get(family) === 'histogram', `${line}: no TYPE before it`);
     }
   }
-  await buyer.close();
+  await Promise.all([staff.close(), buyer.close()]);
 });
 
 test('the bridges end in good health', async () => {

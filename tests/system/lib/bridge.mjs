@@ -1,12 +1,14 @@
 // What a story stands on: its own topics in the shared Kafka, its own database in the shared PostgreSQL, and the
 // program itself as a child process.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
+import pg from 'pg';
 import { KafkaSide } from './kafka.mjs';
 import { cleanEnvironment, hopeless, residentBytes, root, start, stop, until } from './processes.mjs';
-import pg from 'pg';
 
 export const SECRET = 'a-secret-for-tests-only-of-40-characters';
 const BINARY = process.env.CAUSEWAY_TEST_BINARY ?? join(root, 'build/dev/causeway');
@@ -184,9 +186,19 @@ class Bridge {
     });
   }
 
-  async get(path, options = {}) {
-    const response = await fetch(`http://127.0.0.1:${this.port}${path}`, { ...options, headers: { connection: 'close', ...options.headers } });
-    return { status: response.status, headers: response.headers, body: await response.text() };
+  // A connection of its own for each request, as a probe would make it.
+  get(path) {
+    return new Promise((done, failed) => {
+      const request = get({ host: '127.0.0.1', port: this.port, path, agent: false, timeout: 5000 }, (response) => {
+        let body = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk) => { body += chunk; });
+        response.on('error', failed);
+        response.on('end', () => done({ status: response.statusCode, headers: response.headers, body }));
+      });
+      request.on('timeout', () => request.destroy(new Error(`no answer to GET ${path}`)));
+      request.on('error', failed);
+    });
   }
 
   async readyz() {
@@ -241,7 +253,6 @@ class Bridge {
 
 /* Runs `causeway ...` to its end. */
 export async function runCauseway(args, { env = {}, cwd = RUN_DIR, input, timeout = 20000 } = {}) {
-  const { execFile } = await import('node:child_process');
   return new Promise((done) => {
     const child = execFile(BINARY, args, {
       cwd, timeout, killSignal: 'SIGKILL', env: cleanEnvironment({ ...sanitizerEnvironment, ...env }),

@@ -1,0 +1,216 @@
+#include "unit.h"
+
+#include "causeway/envelope.h"
+#include "causeway/frame.h"
+#include "causeway/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const struct lane data_lane = {.index = 0, .address = {"/", 1}, .payload_key = {"data", 4}};
+static const struct lane post_lane = {.index = 1, .address = {"/posts", 6}, .payload_key = {"payload", 7}};
+static const struct operation new_order = {.name_hash = 0x12345678, .type_json = {"\"new-order\"", 11}};
+
+static struct record order_record(void)
+{
+    return (struct record){.topic = SLICE("orders.v1"), .partition = 3, .offset = 1042, .time_ms = 1705314600000};
+}
+
+/* The bytes of an event, written to memory of exactly that size. Free with free(). */
+static char *write_event(const struct envelope *e)
+{
+    char *out = malloc(e->size);
+    envelope_write(e, out);
+    return out;
+}
+
+static void an_event_is_one_text_frame_with_its_payload_byte_for_byte(void **state)
+{
+    (void)state;
+    static const char payload[] = "{ \"total\" : 1.50,\"id\":12345678901234567890 }";
+    static const char expected[] = "{\"type\":\"new-order\",\"id\":\"%s\",\"time\":\"2024-01-15T10:30:00.000Z\",\"data\":%s}";
+    struct record r = order_record();
+    struct envelope e;
+    char id[128], text[512];
+    assert_true(envelope_begin(&e, &data_lane, &new_order, &r, SLICE("{ \"total\" : 1.50,\"id\":12345678901234567890 }")));
+    assert_true(envelope_id(id, sizeof id, &r, &new_order) > 0);
+    snprintf(text, sizeof text, expected, id, payload);
+    char *frame = write_event(&e);
+    assert_int_equal(e.size, strlen(text) + 4);
+    assert_memory_equal(frame, "\x81\x7e", 2);
+    assert_memory_equal(frame + 4, text, strlen(text));
+    free(frame);
+}
+
+static void a_lane_names_the_member_that_holds_the_payload(void **state)
+{
+    (void)state;
+    struct record r = order_record();
+    struct envelope e;
+    assert_true(envelope_begin(&e, &post_lane, &new_order, &r, SLICE("[]")));
+    char *frame = write_event(&e);
+    assert_memory_equal(frame + e.size - 14, ",\"payload\":[]}", 14);
+    free(frame);
+}
+
+static void frames_are_whole_at_every_length(void **state)
+{
+    (void)state;
+    struct record r = order_record();
+    struct operation short_one = {.type_json = SLICE("\"a\"")};
+    struct lane lane = data_lane;
+    struct json j = {0};
+    r.topic = SLICE("t");
+    static const size_t around[] = {0, 65535, 65536, 1 << 20};
+    for (size_t i = 0; i < sizeof around / sizeof around[0]; i++) {
+        for (size_t size = around[i] > 130 ? around[i] - 130 : 2; size < around[i] + 60; size++) {
+            char *payload = malloc(size);
+            memset(payload, 'p', size);
+            payload[0] = payload[size - 1] = '"';
+            struct envelope e;
+            assert_true(envelope_begin(&e, &lane, &short_one, &r, (struct slice){payload, size}));
+            char *frame = write_event(&e);
+            struct frame_decoder d = {.message_max = 1 << 21};
+            struct frame_message m;
+            size_t used;
+            assert_int_equal(frame_decode(&d, frame, e.size, &used, &m), FRAME_MESSAGE);
+            assert_int_equal(used, e.size);
+            assert_int_equal(m.opcode, FRAME_TEXT);
+            assert_true(json_scan(&j, m.payload.data, m.payload.size));
+            struct slice data = json_verbatim(&j, json_find(&j, 0, SLICE("data")));
+            assert_true(slice_equal(data, (struct slice){payload, size}));
+            frame_decoder_finish(&d);
+            free(frame);
+            free(payload);
+            size += size > 1000 ? 6 : 0;
+        }
+    }
+    json_finish(&j);
+}
+
+static void id_of(char out[128], const struct record *r, const struct operation *operation)
+{
+    size_t size = envelope_id(out, 128, r, operation);
+    assert_true(size > 0);
+    assert_int_equal(size, strlen(out));
+}
+
+static void an_id_never_changes_because_clients_store_it(void **state)
+{
+    (void)state;
+    struct record r = order_record();
+    char id[128];
+    id_of(id, &r, &new_order);
+    assert_string_equal(id, "orders.v1:3:1042:57c27bee");
+    r.key = SLICE("another key");
+    r.value = SLICE("another value");
+    id_of(id, &r, &new_order);
+    assert_string_equal(id, "orders.v1:3:1042:57c27bee");
+}
+
+static void ids_differ_by_record_operation_and_life_of_the_topic(void **state)
+{
+    (void)state;
+    char ids[6][128];
+    struct record r[6];
+    struct operation other = new_order;
+    for (size_t i = 0; i < 6; i++)
+        r[i] = order_record();
+    r[1].topic = SLICE("orders.v2");
+    r[2].partition = 4;
+    r[3].offset = INT64_MAX;
+    r[4].time_ms++; /* the topic was made again: the same coordinates at another time */
+    other.name_hash++;
+    for (size_t i = 0; i < 6; i++)
+        id_of(ids[i], &r[i], i == 5 ? &other : &new_order);
+    for (size_t i = 0; i < 6; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(ids[i], ids[j]);
+}
+
+static void an_id_that_does_not_fit_is_refused(void **state)
+{
+    (void)state;
+    struct record r = order_record();
+    char id[128];
+    id_of(id, &r, &new_order);
+    size_t size = strlen(id);
+    assert_int_equal(envelope_id(id, size + 1, &r, &new_order), size);
+    assert_int_equal(envelope_id(id, size, &r, &new_order), 0);
+}
+
+static void names_too_long_for_a_frame_are_refused(void **state)
+{
+    (void)state;
+    char topic[250], type[1100];
+    memset(topic, 't', sizeof topic);
+    memset(type, 'x', sizeof type);
+    type[0] = '"';
+    struct record r = order_record();
+    r.topic = (struct slice){topic, 249}; /* the longest that Kafka has */
+    r.partition = INT32_MAX;
+    r.offset = INT64_MAX;
+    unsigned accepted = 0;
+    for (size_t size = 2; size <= sizeof type; size++) {
+        struct operation operation = new_order;
+        struct envelope e;
+        type[size - 1] = '"';
+        operation.type_json = (struct slice){type, size};
+        if (envelope_begin(&e, &data_lane, &operation, &r, SLICE("{}"))) {
+            assert_int_equal(accepted++, size - 2); /* all up to a length, none beyond */
+            char *frame = write_event(&e);
+            assert_int_equal(frame[e.size - 1], '}');
+            free(frame);
+        }
+        type[size - 1] = 'x';
+    }
+    assert_in_range(accepted, 512, 1024);
+}
+
+static void times_are_rfc_3339_in_utc(void **state)
+{
+    (void)state;
+    char text[32];
+    envelope_time(text, 0);
+    assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+    envelope_time(text, 253402300799999);
+    assert_string_equal(text, "9999-12-31T23:59:59.999Z");
+    envelope_time(text, 253402300800000);
+    assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+    envelope_time(text, -1); /* Kafka's "no timestamp" */
+    assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+    envelope_time(text, 951782399999);
+    assert_string_equal(text, "2000-02-28T23:59:59.999Z");
+}
+
+static void times_agree_with_the_c_library(void **state)
+{
+    (void)state;
+    for (int64_t second = 0; second <= 253402300799; second += 86400 * 11 - 12347) {
+        char text[32], expected[40];
+        struct tm tm;
+        time_t t = (time_t)second;
+        assert_non_null(gmtime_r(&t, &tm));
+        strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(expected + 19, sizeof expected - 19, ".%03dZ", (int)(second % 1000));
+        envelope_time(text, second * 1000 + second % 1000);
+        assert_string_equal(text, expected);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_event_is_one_text_frame_with_its_payload_byte_for_byte),
+        cmocka_unit_test(a_lane_names_the_member_that_holds_the_payload),
+        cmocka_unit_test(frames_are_whole_at_every_length),
+        cmocka_unit_test(an_id_never_changes_because_clients_store_it),
+        cmocka_unit_test(ids_differ_by_record_operation_and_life_of_the_topic),
+        cmocka_unit_test(an_id_that_does_not_fit_is_refused),
+        cmocka_unit_test(names_too_long_for_a_frame_are_refused),
+        cmocka_unit_test(times_are_rfc_3339_in_utc),
+        cmocka_unit_test(times_agree_with_the_c_library),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
