@@ -18,18 +18,17 @@ enum {
 
 static struct catalogue *load_catalogue(const char *path, struct buffer *fault)
 {
-    buffer_add_text(fault, "CATALOGUE: ");
-    struct document *document = yaml_document_load(path, fault);
-    if (!document)
-        return NULL;
+    struct buffer unread = {0};
     struct catalogue_faults faults = {0};
-    struct catalogue *catalogue = catalogue_compile(document, &faults);
-    if (!catalogue)
-        buffer_print(fault, "%zu faults\n%s", faults.count, buffer_text(&faults.text));
-    else
-        buffer_clear(fault);
+    struct document *document = yaml_document_load(path, &unread);
+    struct catalogue *catalogue = document ? catalogue_compile(document, &faults) : NULL;
+    if (!document)
+        buffer_print(fault, "CATALOGUE: %s", buffer_text(&unread));
+    else if (!catalogue)
+        buffer_print(fault, "CATALOGUE: %zu faults\n%s", faults.count, buffer_text(&faults.text));
     catalogue_faults_finish(&faults);
     document_destroy(document);
+    buffer_finish(&unread);
     return catalogue;
 }
 
