@@ -98,12 +98,14 @@ static void start_source(struct bridge *b)
     const struct topic *topics;
     size_t count = catalogue_topics(b->catalogue, &topics);
     struct slice *names = xcalloc(count ? count : 1, sizeof *names);
+    size_t wanted = 0;
     for (size_t i = 0; i < count; i++)
-        names[i] = topics[i].name;
+        if (topics[i].wanted)
+            names[wanted++] = topics[i].name;
     struct kafka_property *properties = xcalloc(b->config->kafka_count + 1, sizeof *properties);
     struct kafka_settings settings = kafka_settings_of(b->config, properties);
     b->ingest = ingest_create(b);
-    b->source = kafka_source_create(&settings, names, count, KAFKA_BATCH_MAX, &ingest_hooks, b->ingest);
+    b->source = kafka_source_create(&settings, names, wanted, KAFKA_BATCH_MAX, &ingest_hooks, b->ingest);
     free(properties);
     free(names);
 }

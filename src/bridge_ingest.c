@@ -16,7 +16,7 @@ enum {
     BACKLOG_PUBLISH = 25, /* percent of the log that may be unseen before the readers are shown more */
     BACKLOG_WAIT = 50,    /* ... and before the writer waits for them */
     BACKLOG_WAIT_US = 500,
-    BACKLOG_WAITS_MAX = 4000, /* a loop that is stuck for 2 s loses its place; the others go on */
+    BACKLOG_WAITS_MAX = 4000, /* 2 s; a loop that is stuck for longer loses its place, and the others go on */
 };
 
 struct ingest {
@@ -24,6 +24,7 @@ struct ingest {
     struct router *router;
     uint32_t *rooms;  /* scratch of HOTLOG_ROOMS_MAX */
     struct map *told; /* "topic reason" that have been logged */
+    bool stuck;       /* a loop did not move while it was waited for: not again before it does */
     struct metric *entries, *bytes, *delay;
 };
 
@@ -62,11 +63,15 @@ static void publish(struct ingest *in)
 static void keep_pace(struct ingest *in)
 {
     struct hotlog *log = in->bridge->hotlog;
-    if (hotlog_backlog(log) < BACKLOG_PUBLISH)
+    if (hotlog_backlog(log) < BACKLOG_PUBLISH) {
+        in->stuck = false;
         return;
+    }
     publish(in);
-    for (int i = 0; i < BACKLOG_WAITS_MAX && hotlog_backlog(log) >= BACKLOG_WAIT; i++)
+    for (int i = 0; !in->stuck && hotlog_backlog(log) >= BACKLOG_WAIT; i++) {
         usleep(BACKLOG_WAIT_US);
+        in->stuck = i == BACKLOG_WAITS_MAX;
+    }
 }
 
 /* Once per topic and reason in the log; every one in the metric. */
@@ -105,7 +110,7 @@ static void append(struct ingest *in, uint32_t partition, const struct record *r
         return;
     if (d->room_count + d->except_count > HOTLOG_ROOMS_MAX ||
         !envelope_begin(&e, &lanes[d->operation->lane], d->operation, r, routed->payload)) {
-        tell_rejected(in, r, REJECT_TOO_LARGE, SLICE("too many rooms, or names too long"));
+        tell_rejected(in, r, REJECT_TOO_MANY_ROOMS, d->operation->name);
         return;
     }
     uint16_t lane = d->operation->lane;

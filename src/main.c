@@ -24,7 +24,7 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
     config_help(&settings);
-    fprintf(out, "\nsettings (environment, .env, or --set of serve and check):\n%s", buffer_text(&settings));
+    fprintf(out, "\nsettings (environment, .env, or --set):\n%s", buffer_text(&settings));
     buffer_finish(&settings);
 }
 

@@ -22,7 +22,8 @@ export async function measure(clients, count, rate) {
   const [serverBusy, otherBusy] = [SERVER_CPU, OTHER_CPU].map((n, i) => busyBetween(ticks[i], ticksOf(n)));
   const result = await load.answer('round');
   const published = await publisher.answer('published');
-  if (!result.ok || !published.ok) {
+  if (!published.ok) throw new Error(`${server.name}: events were not published; see ${publisher.log}`);
+  if (!result.ok) {
     const { expected, least, most, disorder, lost } = result;
     throw new Error(`${server.name}: not every subscriber got exactly its ${expected} events in order: ` +
       `least ${least}, most ${most}, out of order ${disorder}, connections lost ${lost}`);

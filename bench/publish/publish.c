@@ -47,9 +47,8 @@ static void on_report(rd_kafka_t *kafka, const rd_kafka_message_t *message, void
 static void kafka_open(struct publisher *p)
 {
     const char *const properties[][2] = {{"bootstrap.servers", p->brokers}, {"linger.ms", p->linger},
-        {"acks", "1"}, {"batch.size", "4000000"}, {"message.max.bytes", "5000000"},
-        {"queue.buffering.max.messages", "2000000"}, {"queue.buffering.max.kbytes", "2000000"},
-        {"socket.nagle.disable", "true"}};
+        {"acks", "1"}, {"batch.size", "900000"}, {"queue.buffering.max.messages", "2000000"},
+        {"queue.buffering.max.kbytes", "2000000"}, {"socket.nagle.disable", "true"}};
     char fault[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* X(id, code, text, retry): retry "yes": come back with the last cursor; "later": the same, after a random
+/* X(id, code, text, retry): retry "yes": come back at once; "later": the same, after a random
  * wait; "no": the same again would fail again */
 #define CLOSE_TABLE(X)                                                                                       \
     X(NORMAL, 1000, "closed", "yes")                                                                         \

@@ -40,3 +40,6 @@ bool http_query_find(struct slice query, const char *name, struct buffer *out);
 
 /* A whole response with Connection: close. `extra` is further header lines, each ending in \r\n, or "". */
 void http_respond(struct buffer *out, int status, const char *type, const char *extra, struct slice body);
+
+/* Keeps the head of such a response only: what HEAD is answered with. */
+void http_strip_body(struct buffer *response);

@@ -17,7 +17,7 @@ typedef void (*flight_answer)(void *context, enum lookup_status status, struct r
 
 struct flight;
 
-/* Copies SQL and parameters. */
+/* Copies SQL and parameters. A parameter with NULL data is SQL's NULL, which compares with nothing. */
 struct flight *flight_create(
     struct slice sql, const struct slice *params, size_t count, flight_answer answer, void *context);
 const char *flight_sql(const struct flight *f); /* NUL-terminated, as all texts below */

@@ -26,7 +26,7 @@ void postgres_destroy(struct postgres *p);
 
 /* Any thread. Copies SQL and parameters. The SQL text identifies the statement (prepared once per
    connection). A value that is not of its parameter's type gives no rows; a fault of the statement, or more
-   than 4096 rows, is LOOKUP_FAILED. A lookup outlives its connection: it is sent again until its time is
+   than 131072 rows, is LOOKUP_FAILED. A lookup outlives its connection: it is sent again until its time is
    over, or it was running when three were lost. */
 void postgres_lookup(struct postgres *p, struct slice sql, const struct slice *params, size_t count,
     postgres_answer answer, void *context);

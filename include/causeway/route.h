@@ -15,7 +15,8 @@
     X(NO_DATA, "no_data", "the value has a type but no member \"data\"")                                     \
     X(MISSING_FIELD, "missing_field", "a field that a room needs is missing or null")                        \
     X(BAD_FIELD, "bad_field", "a field that a room needs is no string or integer of 1 to 128 plain bytes")   \
-    X(TOO_LARGE, "too_large", "the value is larger than EVENT_MAX_BYTES")
+    X(TOO_LARGE, "too_large", "the value is larger than EVENT_MAX_BYTES")                                    \
+    X(TOO_MANY_ROOMS, "too_many_rooms", "more than 16384 rooms under one name")
 
 enum reject {
 #define X(id, label, text) REJECT_##id,

@@ -253,3 +253,10 @@ void http_respond(struct buffer *out, int status, const char *type, const char *
         status, reason, type, body.size, extra);
     buffer_add_slice(out, body);
 }
+
+void http_strip_body(struct buffer *response)
+{
+    size_t size = head_size(response->data, response->size);
+    if (size > 0)
+        response->size = size;
+}

@@ -62,8 +62,10 @@ static void flight_pack(struct flight *f, struct slice sql, const struct slice *
     f->sql = key + at;
     at = pack_text(key, at, sql);
     for (size_t i = 0; i < f->param_count; i++) {
-        memcpy(key + (i + 1) * sizeof(size_t), &params[i].size, sizeof(size_t));
-        f->params[i] = key + at;
+        size_t size =
+            params[i].data ? params[i].size : SIZE_MAX; /* NULL is another key than the empty text */
+        memcpy(key + (i + 1) * sizeof(size_t), &size, sizeof(size_t));
+        f->params[i] = params[i].data ? key + at : NULL;
         f->has_nul |= params[i].size > 0 && memchr(params[i].data, '\0', params[i].size);
         at = pack_text(key, at, params[i]);
     }

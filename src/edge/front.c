@@ -66,6 +66,8 @@ static void serve(struct visitor *v, const struct http_head *head)
     if (!f->hooks->request(f->owner, head, &out)) {
         respond(v, 404, "", "not found");
     } else {
+        if (slice_is(head->method, "HEAD"))
+            http_strip_body(&out);
         conn_send(v->conn, out.data, out.size);
         conn_finish(v->conn);
     }

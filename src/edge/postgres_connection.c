@@ -19,7 +19,7 @@
 enum {
     RING_SIZE = 64,
     ENTRIES_PER_LOOKUP = 2, /* it may bring a prepare along */
-    ROWS_MAX = 4096,
+    ROWS_MAX = 131072,      /* above what ROOMS_MAX can be */
     HEARTBEAT_MS = 500,
     SILENCE_MS = 2000,
     CONNECT_MS = 5000,

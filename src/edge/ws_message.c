@@ -28,7 +28,7 @@ static void on_control(struct peer *p, const struct frame_message *m)
         memcpy(frame + header, m->payload.data, m->payload.size);
         conn_send(p->conn, frame, header + m->payload.size);
     } else if (m->opcode == FRAME_CLOSE) {
-        peer_end(p, CLOSE_NORMAL, NULL);
+        peer_end(p, CLOSE_NORMAL, NULL); /* whatever the code: it was the peer's decision */
     }
 }
 

@@ -115,7 +115,7 @@ static bool check_request(struct ws *w, struct conn *c, const struct http_head *
 static struct slice token_of_protocols(struct slice list)
 {
     static const struct slice name = {"bearer", 6};
-    if (!slice_starts(list, name) || list.size <= name.size)
+    if (!slice_starts(list, name) || list.size <= name.size || !strchr(" ,", list.data[name.size]))
         return (struct slice){NULL, 0};
     size_t at = name.size;
     while (at < list.size && (list.data[at] == ' ' || list.data[at] == ','))
@@ -131,11 +131,12 @@ static struct slice token_of_protocols(struct slice list)
 static struct slice find_token(struct peer *p, const struct http_head *head, struct buffer *scratch)
 {
     static const char scheme[] = "Bearer ";
+    p->bearer =
+        http_field_has(head, "Sec-WebSocket-Protocol", "bearer"); /* what is offered must be answered */
     struct slice value = http_field_find(head, "Authorization");
     if (value.size > sizeof scheme - 1 && strncasecmp(value.data, scheme, sizeof scheme - 1) == 0)
         return (struct slice){value.data + sizeof scheme - 1, value.size - (sizeof scheme - 1)};
     value = token_of_protocols(http_field_find(head, "Sec-WebSocket-Protocol"));
-    p->bearer = value.size > 0;
     if (value.size > 0)
         return value;
     if (http_query_find(head->query, "token", scratch))

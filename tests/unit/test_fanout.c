@@ -826,7 +826,7 @@ static void random_streams_over_a_tiny_log(void **state)
 {
     (void)state;
     struct world *w = open_world(1 << 16, 16, 200);
-    run_random(w, 6000, 5, 60);
+    run_random(w, 15000, 5, 60);
     assert_true(w->gaps > 100 && w->all_behind > 50);
     close_world(w);
 }
@@ -835,7 +835,7 @@ static void random_streams_over_a_small_log(void **state)
 {
     (void)state;
     struct world *w = open_world(1 << 14, 256, 120);
-    run_random(w, 6000, 12, 400);
+    run_random(w, 8000, 12, 400);
     assert_true(w->gaps > 20);
     close_world(w);
 }
@@ -844,7 +844,7 @@ static void random_streams_with_large_frames(void **state)
 {
     (void)state;
     struct world *w = open_world(1 << 20, 4096, 8000);
-    run_random(w, 400, 12, 150);
+    run_random(w, 700, 12, 150);
     assert_true(w->chunks_by_bytes > 5);
     close_world(w);
 }
@@ -853,7 +853,7 @@ static void random_streams_with_many_small_frames(void **state)
 {
     (void)state;
     struct world *w = open_world(1 << 20, 16384, 12);
-    run_random(w, 400, 100, 8000);
+    run_random(w, 900, 100, 8000);
     assert_true(w->chunks_by_frames + w->chunks_by_parts > 5 && w->chunks_by_parts > 0);
     close_world(w);
 }

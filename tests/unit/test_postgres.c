@@ -231,8 +231,8 @@ static void errors_are_told_apart_and_harm_no_neighbour(void **state)
         {"error 57014", 0, 0, 1},
         {"error 53200", 0, 0, 1},
         {"error 40P01", 0, 0, 1},
-        {"rows 4096", 1, 0, 0},
-        {"rows 4097", 0, 1, 0},
+        {"rows 131072", 1, 0, 0},
+        {"rows 131073", 0, 1, 0},
     };
     struct fake_postgres *server = fake_postgres_start(false);
     struct postgres *p = open_pool(server->url, 1, LONG_MS);
