@@ -6,7 +6,7 @@
 
    bench_load --url ws://127.0.0.1:PORT/PATH [--subscribers N] [--header 'Name: value'] [--send TEXT]
    [--greetings N]
-              [--sample N] [--sources N] [--in-flight N]
+              [--sample N] [--sources N] [--in-flight N] [--receive-buffer BYTES]
    Commands on stdin, one per line; answers on stdout, one JSON object per line, after {"event":"open"}:
      round ID EXPECTED TIMEOUT_MS   -> armed, complete (at the last delivery), round (the result)
      hold SECONDS                   -> hold (pings answered, connections lost)
@@ -43,7 +43,7 @@ struct subscriber {
 
 struct options {
     const char *url, *header, *send;
-    uint64_t subscribers, greetings, sample, sources, in_flight;
+    uint64_t subscribers, greetings, sample, sources, in_flight, receive_buffer;
 };
 
 struct load {
@@ -95,6 +95,17 @@ static void watch(const struct load *l, struct subscriber *s, uint32_t events, i
     }
 }
 
+/* Left to itself the kernel gives each of us up to 32 MB, and on loopback client and server share one TCP
+   memory: under pressure the kernel prunes and retransmits, which no server has to bear whose clients are
+   elsewhere. */
+static void bound_receive_buffer(const struct load *l, const struct subscriber *s)
+{
+    int bytes = (int)l->options.receive_buffer;
+    if (bytes > 0) {
+        setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    }
+}
+
 /* Several source addresses, since one has only some 28,000 ports; the port is chosen at connect(). */
 static void bind_source(const struct load *l, const struct subscriber *s)
 {
@@ -119,6 +130,7 @@ static void start_connection(struct load *l, struct subscriber *s)
         bind_source(l, s);
     }
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    bound_receive_buffer(l, s);
     s->sampled = l->started % l->options.sample == 0;
     s->state = CONNECTING;
     l->started++;
@@ -424,21 +436,28 @@ static void prepare_request(struct load *l)
 
 static struct options parse_options(int argc, char **argv)
 {
-    struct options o = {.subscribers = 1000, .greetings = 1, .sample = 8, .sources = 8, .in_flight = 256};
-    uint64_t *const numbers[] = {&o.subscribers, &o.greetings, &o.sample, &o.sources, &o.in_flight};
+    struct options o = {.subscribers = 1000,
+        .greetings = 1,
+        .sample = 8,
+        .sources = 8,
+        .in_flight = 256,
+        .receive_buffer = 256 * 1024};
+    uint64_t *const numbers[] = {
+        &o.subscribers, &o.greetings, &o.sample, &o.sources, &o.in_flight, &o.receive_buffer};
     const char **const texts[] = {&o.url, &o.header, &o.send};
     static const struct option table[] = {{"subscribers", 1, NULL, 0}, {"greetings", 1, NULL, 1},
-        {"sample", 1, NULL, 2}, {"sources", 1, NULL, 3}, {"in-flight", 1, NULL, 4}, {"url", 1, NULL, 5},
-        {"header", 1, NULL, 6}, {"send", 1, NULL, 7}, {NULL, 0, NULL, 0}};
+        {"sample", 1, NULL, 2}, {"sources", 1, NULL, 3}, {"in-flight", 1, NULL, 4},
+        {"receive-buffer", 1, NULL, 5}, {"url", 1, NULL, 6}, {"header", 1, NULL, 7}, {"send", 1, NULL, 8},
+        {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
         if (c == '?') {
             exit(2);
         }
-        if (c < 5) {
-            *numbers[c] = measure_number(optarg, c == 1 ? 0 : 1);
+        if (c < 6) {
+            *numbers[c] = measure_number(optarg, c == 1 || c == 5 ? 0 : 1);
         } else {
-            *texts[c - 5] = optarg;
+            *texts[c - 6] = optarg;
         }
     }
     if (o.url == NULL) {

@@ -1,5 +1,6 @@
 // Causeway beside a bare loop: both up all the time, short rounds in turn, the ratio of each pair.
 import { measure, median, together } from './measure.mjs';
+import { touchFreeMemory } from './memory.mjs';
 
 /* `starts` fresh processes with `rounds` pairs each, since bursts differ more between processes than between rounds.
    A round is `repeat` times `count` events at `rate`. */
@@ -10,6 +11,7 @@ export async function paired(stage, { join, count, rate, repeat = 1, rounds, sta
   for (let start = 0; start < starts; start++) {
     const servers = [await stage.bare(join), await stage.server()];
     const clients = [await stage.clients(servers[0]), await stage.clients(servers[1], { linger })];
+    touchFreeMemory();
     for (const each of clients) await measure(each, warm, rate);
     for (let round = 0; round < rounds; round++) {
       const results = [];

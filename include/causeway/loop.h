@@ -45,7 +45,9 @@ void loop_run(struct loop *l);
 /* @thread any */
 void loop_stop(struct loop *l);
 void loop_post(struct loop *l, struct loop_task *task);
-void loop_wake(struct loop *l); /* cheap while the loop is awake: one fence and one load */
+/* Cheap while the loop is awake: one load. What the loop is to find must have been stored sequentially
+   consistent before, and hooks.pending must load it so: then it is found, or the loop is woken. */
+void loop_wake(struct loop *l);
 
 /* @thread loop, all below */
 uint64_t loop_now(const struct loop *l); /* monotonic ms, taken once per turn */

@@ -1,41 +1,43 @@
-/* The conversation with one client: no sockets, no frames, and lookups that are answered when the test likes. */
+/* The conversation with one client: no sockets, no frames, and lookups that are answered when the test likes.
+ */
 #include "unit.h"
 
 #include "catalogue_text.h"
 
 #include "causeway/client.h"
 
-static const char shop[] = "asyncapi: 3.0.0\n"
-                           "servers: {log: {host: k, protocol: kafka}, door: {host: h, protocol: ws}}\n"
-                           "channels:\n"
-                           "  orders:\n"
-                           "    address: orders.v1\n"
-                           "    servers: [{$ref: '#/servers/log'}]\n"
-                           "    messages: {created: {name: order.created}}\n"
-                           "  clients:\n"
-                           "    address: /\n"
-                           "    servers: [{$ref: '#/servers/door'}]\n"
-                           "    messages: {event: {name: event}}\n"
-                           "operations:\n"
-                           "  sendEvent:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    messages: [{$ref: '#/channels/clients/messages/event'}]\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/created'}\n"
-                           "      to: [admin-orders, 'city-{city_id}-orders', 'user-{user_id}', 'task:{task}', 'open-{x}']\n"
-                           "x-causeway:\n"
-                           "  principal: {lookup: user}\n"
-                           "  lookups:\n"
-                           "    user: {sql: 'SELECT id, role FROM users WHERE id = $1', params: ['{token.user}']}\n"
-                           "    cities: {sql: 'SELECT city_id FROM c WHERE u = $1', params: ['{user.id}']}\n"
-                           "    member: {sql: 'SELECT 1 FROM m WHERE t = $1 AND u = $2', params: ['{room.taskId}', '{user.id}']}\n"
-                           "  rooms:\n"
-                           "    admin-orders: {join: automatic, allow: [{when: {role: admin}}]}\n"
-                           "    city-{city_id}-orders: {join: automatic, allow: [{when: {role: manager}, lookup: cities}]}\n"
-                           "    user-{user_id}: {join: automatic, allow: [{with: {user_id: '{user.id}'}}]}\n"
-                           "    task:{taskId}: {join: request, allow: [{when: {role: admin}}, {lookup: member}]}\n"
-                           "    open-{x}: {join: request, allow: [{}]}\n";
+static const char shop[] =
+    "asyncapi: 3.0.0\n"
+    "servers: {log: {host: k, protocol: kafka}, door: {host: h, protocol: ws}}\n"
+    "channels:\n"
+    "  orders:\n"
+    "    address: orders.v1\n"
+    "    servers: [{$ref: '#/servers/log'}]\n"
+    "    messages: {created: {name: order.created}}\n"
+    "  clients:\n"
+    "    address: /\n"
+    "    servers: [{$ref: '#/servers/door'}]\n"
+    "    messages: {event: {name: event}}\n"
+    "operations:\n"
+    "  sendEvent:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    messages: [{$ref: '#/channels/clients/messages/event'}]\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/created'}\n"
+    "      to: [admin-orders, 'city-{city_id}-orders', 'user-{user_id}', 'task:{task}', 'open-{x}']\n"
+    "x-causeway:\n"
+    "  principal: {lookup: user}\n"
+    "  lookups:\n"
+    "    user: {sql: 'SELECT id, role FROM users WHERE id = $1', params: ['{token.user}']}\n"
+    "    cities: {sql: 'SELECT city_id FROM c WHERE u = $1', params: ['{user.id}']}\n"
+    "    member: {sql: 'SELECT 1 FROM m WHERE t = $1 AND u = $2', params: ['{room.taskId}', '{user.id}']}\n"
+    "  rooms:\n"
+    "    admin-orders: {join: automatic, allow: [{when: {role: admin}}]}\n"
+    "    city-{city_id}-orders: {join: automatic, allow: [{when: {role: manager}, lookup: cities}]}\n"
+    "    user-{user_id}: {join: automatic, allow: [{with: {user_id: '{user.id}'}}]}\n"
+    "    task:{taskId}: {join: request, allow: [{when: {role: admin}}, {lookup: member}]}\n"
+    "    open-{x}: {join: request, allow: [{}]}\n";
 
 enum { ROOMS_MAX = 50, PENDING_MAX = 256 };
 
@@ -88,7 +90,8 @@ static void on_attached(void *owner, enum grants_outcome outcome)
     x->outcome = (int)outcome;
 }
 
-static void on_lookup(void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
+static void on_lookup(
+    void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
 {
     struct fixture *x = owner;
     assert_true(x->pending_count < PENDING_MAX);
@@ -117,7 +120,8 @@ static const struct transport_hooks transport_hooks = {on_write, NULL, NULL};
 static void create_client(struct fixture *x, size_t rooms_max)
 {
     client_destroy(x->client);
-    struct client_settings settings = {x->fanout, x->catalogue, catalogue_find_lane(x->catalogue, SLICE("/")), rooms_max};
+    struct client_settings settings = {
+        x->fanout, x->catalogue, catalogue_find_lane(x->catalogue, SLICE("/")), rooms_max};
     x->client = client_create(&settings, &client_hooks, x, x);
     x->outcome = -1;
     x->pending_count = 0;
@@ -197,7 +201,8 @@ static struct pending take_pending(struct fixture *x, size_t index)
 }
 
 /* The lookup was asked with these parameters; it is answered with rows of one or two columns, "" for none. */
-static void answer(struct fixture *x, const char *name, const char *params, const char *columns, const char *rows)
+static void answer(
+    struct fixture *x, const char *name, const char *params, const char *columns, const char *rows)
 {
     size_t index = 0;
     while (index < x->pending_count &&
@@ -251,8 +256,9 @@ static void publish(struct fixture *x, const char *room)
     frame[0] = '@';
     memcpy(frame + 1, room, size - 2);
     frame[size - 1] = '\n';
-    hotlog_append(x->log, &(struct hotlog_append){
-                              .partition = partition, .rooms = &number, .room_count = 1, .offset = x->offset++});
+    hotlog_append(
+        x->log, &(struct hotlog_append){
+                    .partition = partition, .rooms = &number, .room_count = 1, .offset = x->offset++});
     hotlog_publish(x->log);
 }
 
@@ -296,7 +302,8 @@ static void a_token_in_a_message_is_handed_on(void **state)
 {
     struct fixture *x = *state;
     static const char *const without[] = {"{\"type\":\"auth\"}", "{\"type\":\"auth\",\"data\":null}",
-        "{\"type\":\"auth\",\"data\":{}}", "{\"type\":\"auth\",\"data\":{\"token\":1}}", "{\"type\":\"auth\",\"data\":\"token\"}"};
+        "{\"type\":\"auth\",\"data\":{}}", "{\"type\":\"auth\",\"data\":{\"token\":1}}",
+        "{\"type\":\"auth\",\"data\":\"token\"}"};
     for (size_t i = 0; i < sizeof without / sizeof without[0]; i++) {
         command(x, without[i]);
         assert_heard(x, "error {\"code\":\"bad_message\",\"message\":\"auth needs data.token, a string\"}\n");
@@ -331,7 +338,8 @@ static void connected_comes_first_and_then_what_was_missed_meanwhile(void **stat
     assert_int_equal(x->outcome, GRANTS_ALLOWED);
     assert_true(client_is_attached(x->client));
     turn(x);
-    assert_heard(x, "connected {\"userId\":7,\"role\":\"manager\"}\n@user-7\n@city-3-orders\n@city-4-orders\n");
+    assert_heard(
+        x, "connected {\"userId\":7,\"role\":\"manager\"}\n@user-7\n@city-3-orders\n@city-4-orders\n");
     event(x, "city-4-orders");
     assert_heard(x, "@city-4-orders\n");
 }
@@ -438,8 +446,10 @@ static void a_foreign_room_and_none_at_all_are_refused_alike(void **state)
 {
     struct fixture *x = *state;
     attach_reader(x);
-    static const char expected[] = "error {\"code\":\"forbidden\",\"message\":\"you may not join this room\",\"roomId\":\"%s\"}\n";
-    static const char *const rooms[] = {"user-8", "admin-orders", "city-3-orders", "nowhere", "task:", "task:a b"};
+    static const char expected[] =
+        "error {\"code\":\"forbidden\",\"message\":\"you may not join this room\",\"roomId\":\"%s\"}\n";
+    static const char *const rooms[] = {
+        "user-8", "admin-orders", "city-3-orders", "nowhere", "task:", "task:a b"};
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
         char text[200];
         join(x, rooms[i]);
@@ -450,7 +460,8 @@ static void a_foreign_room_and_none_at_all_are_refused_alike(void **state)
     }
     join(x, "task:5");
     answer(x, "member", "[5][7]", "one", "");
-    assert_heard(x, "error {\"code\":\"forbidden\",\"message\":\"you may not join this room\",\"roomId\":\"task:5\"}\n");
+    assert_heard(x,
+        "error {\"code\":\"forbidden\",\"message\":\"you may not join this room\",\"roomId\":\"task:5\"}\n");
     event(x, "task:5");
     assert_heard(x, "");
 }
@@ -463,7 +474,8 @@ static void a_right_that_cannot_be_looked_up_is_not_given(void **state)
     for (size_t i = 0; i < 2; i++) {
         join(x, "task:5");
         fail_lookup(x, statuses[i]);
-        assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"rights cannot be looked up now; try again\",\"roomId\":\"task:5\"}\n");
+        assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"rights cannot be looked up now; try "
+                        "again\",\"roomId\":\"task:5\"}\n");
         event(x, "task:5");
         assert_heard(x, "");
     }
@@ -477,7 +489,8 @@ static void an_automatic_room_can_be_left_and_joined_again(void **state)
     leave(x, "user-7"); /* where one does not stand, one has left */
     leave(x, "nowhere");
     event(x, "user-7");
-    assert_heard(x, "room-left {\"roomId\":\"user-7\"}\nroom-left {\"roomId\":\"user-7\"}\nroom-left {\"roomId\":\"nowhere\"}\n");
+    assert_heard(x, "room-left {\"roomId\":\"user-7\"}\nroom-left {\"roomId\":\"user-7\"}\nroom-left "
+                    "{\"roomId\":\"nowhere\"}\n");
     join(x, "user-7");
     event(x, "user-7");
     assert_heard(x, "room-joined {\"roomId\":\"user-7\"}\n@user-7\n");
@@ -487,14 +500,16 @@ static void a_room_must_be_named(void **state)
 {
     struct fixture *x = *state;
     attach_reader(x);
-    static const char *const data[] = {"", ",\"data\":null", ",\"data\":{}", ",\"data\":{\"roomId\":5}", ",\"data\":{\"roomId\":null}",
-        ",\"data\":{\"roomId\":\"\"}", ",\"data\":[\"task:5\"]", ",\"data\":\"task:5\"", ",\"data\":{\"roomid\":\"task:5\"}"};
+    static const char *const data[] = {"", ",\"data\":null", ",\"data\":{}", ",\"data\":{\"roomId\":5}",
+        ",\"data\":{\"roomId\":null}", ",\"data\":{\"roomId\":\"\"}", ",\"data\":[\"task:5\"]",
+        ",\"data\":\"task:5\"", ",\"data\":{\"roomid\":\"task:5\"}"};
     static const char *const types[] = {"join-room", "leave-room"};
     for (size_t i = 0; i < 2 * sizeof data / sizeof data[0]; i++) {
         char text[100];
         snprintf(text, sizeof text, "{\"type\":\"%s\"%s}", types[i % 2], data[i / 2]);
         command(x, text);
-        assert_heard(x, "error {\"code\":\"bad_message\",\"message\":\"data.roomId must be a string of 1 to 512 bytes\"}\n");
+        assert_heard(x, "error {\"code\":\"bad_message\",\"message\":\"data.roomId must be a string of 1 to "
+                        "512 bytes\"}\n");
     }
 }
 
@@ -523,7 +538,8 @@ static void names_are_quoted_in_answers(void **state)
     attach_reader(x);
     join(x, "a\\\"b\\n\\u00e9");
     leave(x, "a\\\"b");
-    assert_heard(x, "error {\"code\":\"forbidden\",\"message\":\"you may not join this room\",\"roomId\":\"a\\\"b\\n\xc3\xa9\"}\n"
+    assert_heard(x, "error {\"code\":\"forbidden\",\"message\":\"you may not join this "
+                    "room\",\"roomId\":\"a\\\"b\\n\xc3\xa9\"}\n"
                     "room-left {\"roomId\":\"a\\\"b\"}\n");
 }
 
@@ -571,7 +587,8 @@ static void each_of_two_joins_is_answered_but_events_come_once(void **state)
     answer(x, "member", "[5][7]", "one", "");
     event(x, "task:5");
     assert_heard(x, "room-joined {\"roomId\":\"task:5\"}\n"
-                    "error {\"code\":\"forbidden\",\"message\":\"you may not join this room\",\"roomId\":\"task:5\"}\n@task:5\n");
+                    "error {\"code\":\"forbidden\",\"message\":\"you may not join this "
+                    "room\",\"roomId\":\"task:5\"}\n@task:5\n");
     join(x, "task:6");
     join(x, "task:6");
     answer(x, "member", "[6][7]", "one", "1");
@@ -602,7 +619,8 @@ static void joins_that_wait_count_as_rooms(void **state)
     struct fixture *x = *state;
     create_client(x, 3);
     attach_reader(x); /* stands in user-7 */
-    static const char refused[] = "error {\"code\":\"too_many_rooms\",\"message\":\"leave a room before joining another\",\"roomId\":\"%s\"}\n";
+    static const char refused[] = "error {\"code\":\"too_many_rooms\",\"message\":\"leave a room before "
+                                  "joining another\",\"roomId\":\"%s\"}\n";
     char text[200];
     join(x, "task:1");
     join(x, "task:2");
@@ -636,7 +654,8 @@ static void only_so_many_joins_may_wait_at_once(void **state)
     }
     assert_heard(x, "");
     join(x, "task:99");
-    assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"too many joins at once; wait for the answers\",\"roomId\":\"task:99\"}\n");
+    assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"too many joins at once; wait for the "
+                    "answers\",\"roomId\":\"task:99\"}\n");
     assert_int_equal(x->pending_count, 32);
     answer(x, "member", "[0][7]", "one", "1");
     join(x, "task:99");
@@ -702,7 +721,9 @@ static void memberships_follow_the_commands_whatever_the_order_of_answers(void *
             rows_release(rows);
             if (!allowed)
                 snprintf(expected, sizeof expected,
-                    "error {\"code\":\"forbidden\",\"message\":\"you may not join this room\",\"roomId\":\"task:%u\"}\n", w.task);
+                    "error {\"code\":\"forbidden\",\"message\":\"you may not join this "
+                    "room\",\"roomId\":\"task:%u\"}\n",
+                    w.task);
             else if (!w.taken_back)
                 snprintf(expected, sizeof expected, "room-joined {\"roomId\":\"task:%u\"}\n", w.task);
             standing[w.task] |= allowed && !w.taken_back;
@@ -719,8 +740,9 @@ static void a_gap_names_offsets_as_strings(void **state)
     (void)state;
     struct buffer out = {0};
     client_gap_json(&out, SLICE("orders.v1"), 3, 9007199254740993, INT64_MAX, "evicted");
-    assert_string_equal(buffer_text(&out), "{\"topic\":\"orders.v1\",\"partition\":3,\"from\":\"9007199254740993\","
-                                           "\"to\":\"9223372036854775807\",\"reason\":\"evicted\"}");
+    assert_string_equal(buffer_text(&out),
+        "{\"topic\":\"orders.v1\",\"partition\":3,\"from\":\"9007199254740993\","
+        "\"to\":\"9223372036854775807\",\"reason\":\"evicted\"}");
     buffer_finish(&out);
 }
 

@@ -25,8 +25,8 @@ struct fixture;
 struct owner {
     struct fixture *fixture;
     struct buffer got;
-    size_t leave;           /* so many bytes are never used */
-    size_t pause_behind;    /* pauses when so many bytes have come; 0: never */
+    size_t leave;            /* so many bytes are never used */
+    size_t pause_behind;     /* pauses when so many bytes have come; 0: never */
     size_t hand_over_behind; /* uses only so many bytes, then the next handler takes over */
     struct owner *next;
     bool pause_at_hand_over;
@@ -179,6 +179,11 @@ static void ask_second_got(struct fixture *x)
     x->flag = x->second.got.size >= x->size;
 }
 
+static void ask_third_got(struct fixture *x)
+{
+    x->flag = x->third.got.size >= 4;
+}
+
 static void ask_writable(struct fixture *x)
 {
     x->flag = x->owner.writable > 0;
@@ -195,7 +200,8 @@ static void do_write(struct fixture *x)
     struct iovec parts[3];
     size_t third = x->size / 3;
     for (size_t i = 0; i < 3; i++)
-        parts[i] = (struct iovec){(void *)(uintptr_t)(x->data + i * third), i < 2 ? third : x->size - 2 * third};
+        parts[i] =
+            (struct iovec){(void *)(uintptr_t)(x->data + i * third), i < 2 ? third : x->size - 2 * third};
     x->result = conn_write(x->conn, parts, 3);
     x->flag = conn_ready(x->conn);
 }
@@ -252,6 +258,7 @@ static void do_create(struct fixture *x)
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &(int){32768}, sizeof(int));
     x->peer = fds[1];
     x->conn = conn_create(x->loop, fds[0], INPUT_MAX);
     conn_set_handler(x->conn, &handler, &x->owner, INPUT_MAX);
@@ -351,6 +358,23 @@ static void much_data_comes_whole_and_in_order(void **state)
     free(data);
 }
 
+static void more_than_one_turn_reads_comes_without_a_further_event(void **state)
+{
+    struct fixture *x = *state;
+    enum { SIZE = 1 << 20, ONE_TURN = 4 * 65536 };
+    char *data = pattern(SIZE);
+    setsockopt(x->peer, SOL_SOCKET, SO_SNDBUF, &(int){SIZE}, sizeof(int));
+    on_loop(x, do_pause);
+    size_t sent = 0;
+    for (ssize_t n; (n = send(x->peer, data + sent, SIZE - sent, MSG_NOSIGNAL | MSG_DONTWAIT)) > 0;)
+        sent += (size_t)n;
+    assert_true(sent > ONE_TURN);
+    on_loop(x, do_resume);
+    assert_true(gets(x, sent));
+    assert_memory_equal(x->owner.got.data, data, sent);
+    free(data);
+}
+
 static void data_that_comes_with_the_end_is_delivered_before_it(void **state)
 {
     struct fixture *x = *state;
@@ -439,8 +463,7 @@ static void another_handler_gets_the_rest_at_once(void **state)
     x->second.hand_over_behind = 2;
     peer_sends(x, "abcdefgh", 8);
     peer_sends(x, "ij", 2);
-    for (uint64_t until = now_ms() + PATIENCE_MS; now_ms() < until && x->third.got.size < 4; usleep(500))
-        on_loop(x, ask_got);
+    assert_true(comes_true(x, ask_third_got));
     assert_string_equal(buffer_text(&x->owner.got), "abcd");
     assert_string_equal(buffer_text(&x->second.got), "ef");
     assert_string_equal(buffer_text(&x->third.got), "ghij");
@@ -564,7 +587,8 @@ static void replies_are_bounded_because_reading_stops(void **state)
     size_t answered = x->owner.got.size;
     assert_true(answered < COMMANDS); /* it was not read to the end ... */
     assert_true(x->owner.largest_waiting > 65536);
-    assert_true(x->owner.largest_waiting <= 65536 + (size_t)READ * REPLY); /* ... one read at most beyond the limit */
+    assert_true(
+        x->owner.largest_waiting <= 65536 + (size_t)READ * REPLY); /* ... one read at most beyond the limit */
     for (uint64_t until = now_ms() + PATIENCE_MS; now_ms() < until && read_back < (size_t)COMMANDS * REPLY;) {
         ssize_t n = sent < COMMANDS ? send(x->peer, commands + sent, COMMANDS - sent, MSG_NOSIGNAL) : 0;
         sent += n > 0 ? (size_t)n : 0;
@@ -619,7 +643,8 @@ static uint32_t next_random(uint32_t *seed)
 static size_t write_frame(char *out, char kind, uint32_t number)
 {
     uint32_t seed = number + 77;
-    uint16_t size = (uint16_t)(FRAME_HEAD + (kind == 'F' ? next_random(&seed) % (FRAME_MAX - FRAME_HEAD) : 4));
+    uint16_t size =
+        (uint16_t)(FRAME_HEAD + (kind == 'F' ? next_random(&seed) % (FRAME_MAX - FRAME_HEAD) : 4));
     memset(out, 0, FRAME_HEAD);
     out[0] = kind;
     memcpy(out + 2, &size, 2);
@@ -629,7 +654,8 @@ static size_t write_frame(char *out, char kind, uint32_t number)
     return size;
 }
 
-/* Does what a fan-out does: writes frames until the socket is full, keeps the rest of the one that was cut. */
+/* Does what a fan-out does: writes frames until the socket is full, keeps the rest of the one that was cut.
+ */
 static void push_frames(struct fixture *x)
 {
     static char frames[8][FRAME_MAX];
@@ -685,6 +711,8 @@ static void frames_and_replies_arrive_whole_and_in_order_at_a_slow_reader(void *
     struct pollfd p = {.fd = x->peer, .events = POLLIN};
     while (frames < FRAMES && poll(&p, 1, PATIENCE_MS) == 1) {
         size_t piece = next_random(&seed) % 20000 + 1;
+        if (piece % 32 == 0)
+            usleep(2000); /* slow, so that the socket fills again and again */
         ssize_t n = recv(x->peer, buffer_reserve(&in, piece), piece, 0);
         assert_true(n > 0);
         in.size += (size_t)n;
@@ -956,6 +984,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         stage(what_is_not_used_comes_again_with_more_behind_it),
         stage(much_data_comes_whole_and_in_order),
+        stage(more_than_one_turn_reads_comes_without_a_further_event),
         stage(data_that_comes_with_the_end_is_delivered_before_it),
         stage(input_that_is_not_understood_is_limited),
         stage(nothing_is_delivered_while_paused),

@@ -14,7 +14,8 @@ static const struct operation new_order = {.name_hash = 0x12345678, .type_json =
 
 static struct record order_record(void)
 {
-    return (struct record){.topic = SLICE("orders.v1"), .partition = 3, .offset = 1042, .time_ms = 1705314600000};
+    return (struct record){
+        .topic = SLICE("orders.v1"), .partition = 3, .offset = 1042, .time_ms = 1705314600000};
 }
 
 /* The bytes of an event, written to memory of exactly that size. Free with free(). */
@@ -29,11 +30,13 @@ static void an_event_is_one_text_frame_with_its_payload_byte_for_byte(void **sta
 {
     (void)state;
     static const char payload[] = "{ \"total\" : 1.50,\"id\":12345678901234567890 }";
-    static const char expected[] = "{\"type\":\"new-order\",\"id\":\"%s\",\"time\":\"2024-01-15T10:30:00.000Z\",\"data\":%s}";
+    static const char expected[] =
+        "{\"type\":\"new-order\",\"id\":\"%s\",\"time\":\"2024-01-15T10:30:00.000Z\",\"data\":%s}";
     struct record r = order_record();
     struct envelope e;
     char id[128], text[512];
-    assert_true(envelope_begin(&e, &data_lane, &new_order, &r, SLICE("{ \"total\" : 1.50,\"id\":12345678901234567890 }")));
+    assert_true(envelope_begin(
+        &e, &data_lane, &new_order, &r, SLICE("{ \"total\" : 1.50,\"id\":12345678901234567890 }")));
     assert_true(envelope_id(id, sizeof id, &r, &new_order) > 0);
     snprintf(text, sizeof text, expected, id, payload);
     char *frame = write_event(&e);

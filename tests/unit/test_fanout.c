@@ -12,7 +12,8 @@ enum {
     ROOM_NAMES = 40,
     PARTITIONS = 3,
     EVENTS_MAX = 200000,
-    CHUNK_BYTES = 128 * 1024, /* what one write may offer to a session that is behind: bytes, frames, pieces */
+    CHUNK_BYTES =
+        128 * 1024, /* what one write may offer to a session that is behind: bytes, frames, pieces */
     CHUNK_FRAMES = 2048,
     CHUNK_PARTS = 512,
 };
@@ -32,9 +33,9 @@ struct player {
     uint64_t rooms;          /* bits */
     uint64_t position;       /* of a live one: the head of the last turn */
     uint16_t lane;
-    bool held, full, live;   /* live: at the end of the last turn */
-    struct buffer kept;      /* the rest of a cut frame, as the fan-out gave it */
-    struct buffer received;  /* all bytes that left */
+    bool held, full, live;  /* live: at the end of the last turn */
+    struct buffer kept;     /* the rest of a cut frame, as the fan-out gave it */
+    struct buffer received; /* all bytes that left */
     struct buffer expected;
     struct {
         int64_t from, to;
@@ -54,13 +55,13 @@ struct world {
     struct player players[PLAYERS];
     struct event *events;
     uint64_t count, published;
-    uint64_t head, tail;    /* as this turn saw them */
-    uint64_t fan_position;  /* head of the last turn */
+    uint64_t head, tail;   /* as this turn saw them */
+    uint64_t fan_position; /* head of the last turn */
     int64_t next[PARTITIONS];
     uint32_t seed, frame_max;
     uint64_t deliveries, bytes; /* of this turn */
-    unsigned cuts, boundaries, refusals, gaps, all_behind, ephemerals_skipped, chunks_by_bytes, chunks_by_frames,
-        chunks_by_parts;
+    unsigned cuts, boundaries, refusals, gaps, all_behind, ephemerals_skipped, chunks_by_bytes,
+        chunks_by_frames, chunks_by_parts;
     bool generous; /* transports take everything */
 };
 
@@ -109,7 +110,8 @@ static bool is_told(const struct player *p, const struct event *e)
     return e->offset >= p->told[e->partition].from && e->offset < p->told[e->partition].to;
 }
 
-/* A gap has been told: it names all that was evicted before it was walked, and the session goes on behind it. */
+/* A gap has been told: it names all that was evicted before it was walked, and the session goes on behind it.
+ */
 static void close_gap(struct player *p)
 {
     struct world *w = p->world;
@@ -147,7 +149,8 @@ static void on_gap(void *transport, struct slice topic, int32_t partition, int64
     p->told[partition].to = to;
 }
 
-/* How much a socket takes of what it is offered: nothing, all, up to a frame's end, or up to the middle of one. */
+/* How much a socket takes of what it is offered: nothing, all, up to a frame's end, or up to the middle of
+ * one. */
 static size_t draw_taken(struct world *w, size_t total, const size_t *ends, size_t frames)
 {
     unsigned choice = w->generous ? 0 : next_random(w) % 8;
@@ -187,7 +190,7 @@ static size_t on_write(void *transport, const struct iovec *parts, int count)
     size_t frames = 0, total = 0;
     close_gap(p);
     assert_false(p->held);
-    assert_false(p->full); /* who was told "full" waits until the socket takes more */
+    assert_false(p->full);      /* who was told "full" waits until the socket takes more */
     if (!live && p->writes > 0) /* another share in the same turn: the one before was as large as it may be */
         check_chunk_was_full(p, next_for(p, p->position, false));
     assert_true(p->position >= w->tail);
@@ -276,8 +279,13 @@ static void append(struct world *w, const struct event *e)
     char *frame = hotlog_reserve(w->log, e->size);
     for (size_t i = 0; i < e->size; i++)
         frame[i] = frame_byte(w->count, i);
-    struct hotlog_append a = {.partition = partition, .offset = event->offset, .rooms = rooms, .room_count = count,
-        .except = rooms + count, .except_count = except, .ephemeral = e->ephemeral};
+    struct hotlog_append a = {.partition = partition,
+        .offset = event->offset,
+        .rooms = rooms,
+        .room_count = count,
+        .except = rooms + count,
+        .except_count = except,
+        .ephemeral = e->ephemeral};
     assert_int_equal(hotlog_append(w->log, &a), w->count);
     hotlog_advance(w->log, partition, event->offset + 1);
     w->count++;
@@ -503,7 +511,8 @@ static void an_event_reaches_those_who_stand_in_its_room(void **state)
     (void)state;
     struct world *w = open_world(1 << 16, 64, 100);
     w->generous = true;
-    struct player *a = enter(w, 0, 0, 1), *b = enter(w, 1, 0, 2), *both = enter(w, 2, 0, 3), *none = enter(w, 3, 0, 0);
+    struct player *a = enter(w, 0, 0, 1), *b = enter(w, 1, 0, 2), *both = enter(w, 2, 0, 3),
+                  *none = enter(w, 3, 0, 0);
     send_to(w, 1);
     send_to(w, 2);
     send_to(w, 3); /* once to who stands in both */
@@ -677,7 +686,8 @@ static void a_loop_that_was_overtaken_tells_its_live_sessions(void **state)
     close_world(w);
 }
 
-/* Of many that are behind, each gets its share before any gets a second one, and who is live does not wait for them. */
+/* Of many that are behind, each gets its share before any gets a second one, and who is live does not wait
+ * for them. */
 static struct {
     struct session *session;
     unsigned writes;
@@ -715,8 +725,9 @@ static void those_behind_take_turns_and_the_live_do_not_wait(void **state)
     }
     for (unsigned i = 0; i < FRAMES; i++) {
         memset(hotlog_reserve(log, FRAME), 'x', FRAME);
-        hotlog_append(log, &(struct hotlog_append){
-                               .rooms = (uint32_t[]){rooms_hold(rooms, 0, SLICE("all"))}, .room_count = 1, .offset = i});
+        hotlog_append(log,
+            &(struct hotlog_append){
+                .rooms = (uint32_t[]){rooms_hold(rooms, 0, SLICE("all"))}, .room_count = 1, .offset = i});
     }
     hotlog_publish(log);
     while (fanout_turn(f)) {
@@ -728,7 +739,8 @@ static void those_behind_take_turns_and_the_live_do_not_wait(void **state)
         fanout_counts(f);
         memset(hotlog_reserve(log, 10), 'y', 10);
         hotlog_append(log, &(struct hotlog_append){.rooms = (uint32_t[]){rooms_hold(rooms, 0, SLICE("all"))},
-                               .room_count = 1, .offset = FRAMES + turns});
+                               .room_count = 1,
+                               .offset = FRAMES + turns});
         hotlog_publish(log);
         was_live_write = false;
         more = fanout_turn(f);

@@ -58,7 +58,8 @@ static void note(struct reading *r, enum frame_result result, const struct frame
         r->violated = true;
         return;
     }
-    buffer_print(&r->log, "%s %d %zu ", result == FRAME_MESSAGE ? "message" : "control", m->opcode, m->payload.size);
+    buffer_print(
+        &r->log, "%s %d %zu ", result == FRAME_MESSAGE ? "message" : "control", m->opcode, m->payload.size);
     buffer_add_slice(&r->log, m->payload);
     buffer_add_byte(&r->log, '\n');
 }
@@ -115,7 +116,8 @@ static void assert_read(struct buffer *bytes, bool expect_mask, const char *expe
     buffer_finish(bytes);
 }
 
-static const size_t edges[] = {0, 1, 2, 7, 8, 9, 124, 125, 126, 127, 128, 255, 256, 65534, 65535, 65536, 65537, MESSAGE_MAX};
+static const size_t edges[] = {
+    0, 1, 2, 7, 8, 9, 124, 125, 126, 127, 128, 255, 256, 65534, 65535, 65536, 65537, MESSAGE_MAX};
 
 static char *pattern(size_t size)
 {
@@ -260,8 +262,9 @@ static void fragments_are_put_together_with_control_frames_in_between(void **sta
     add_masked(&bytes, 0x02, "");
     add_masked(&bytes, 0x80, "");
     add_masked(&bytes, 0x81, "whole");
-    add_masked(&bytes, 0x88, "\x03\xe8"
-                             "bye");
+    add_masked(&bytes, 0x88,
+        "\x03\xe8"
+        "bye");
     assert_read(&bytes, true,
         "control 9 13 are you there\ncontrol 10 0 \ncontrol 10 1 x\nmessage 1 5 hello\n"
         "message 2 0 \nmessage 1 5 whole\ncontrol 8 5 \x03\xe8"
@@ -287,8 +290,8 @@ static void text_is_judged_as_a_whole_message(void **state)
 static void breaches_of_the_protocol_are_1002(void **state)
 {
     (void)state;
-    static const unsigned lone[] = {0xc1, 0xa1, 0x91, 0xf1, 0xc9, 0x83, 0x84, 0x85, 0x86, 0x87, 0x8b, 0x8c, 0x8f, 0x03,
-        0x0b, 0x08, 0x09, 0x0a, 0x80, 0x00};
+    static const unsigned lone[] = {0xc1, 0xa1, 0x91, 0xf1, 0xc9, 0x83, 0x84, 0x85, 0x86, 0x87, 0x8b, 0x8c,
+        0x8f, 0x03, 0x0b, 0x08, 0x09, 0x0a, 0x80, 0x00};
     for (size_t i = 0; i < sizeof lone / sizeof lone[0]; i++) {
         struct buffer bytes = {0};
         add_masked(&bytes, lone[i], "{}");
@@ -442,7 +445,8 @@ static void add_random_message(struct buffer *bytes, struct buffer *expected, ui
         memcpy(mask, &drawn, 4);
         size_t size = sizes[next_random(seed) % (sizeof sizes / sizeof sizes[0])];
         char *text = pattern(size);
-        add_frame(bytes, (part ? 0 : opcode) | (part == parts - 1 ? 0x80 : 0), (struct slice){text, size}, mask);
+        add_frame(
+            bytes, (part ? 0 : opcode) | (part == parts - 1 ? 0x80 : 0), (struct slice){text, size}, mask);
         buffer_add(&message, text, size);
         free(text);
     }

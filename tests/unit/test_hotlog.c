@@ -154,8 +154,13 @@ static void an_entry_is_read_back_as_it_was_written(void **state)
     struct fixture x;
     open_log(&x, ARENA, 16);
     uint32_t partition = hotlog_partition(x.log, SLICE("orders"), 3, 100);
-    struct model_entry e = {.rooms = {hold(&x, 1), hold(&x, 2), hold(&x, 3)}, .room_count = 2, .except_count = 1,
-        .partition = partition, .offset = 107, .size = 500, .ephemeral = true};
+    struct model_entry e = {.rooms = {hold(&x, 1), hold(&x, 2), hold(&x, 3)},
+        .room_count = 2,
+        .except_count = 1,
+        .partition = partition,
+        .offset = 107,
+        .size = 500,
+        .ephemeral = true};
     append(&x, &e);
     append(&x, &(struct model_entry){.size = 1, .offset = -1});
     publish(&x);
@@ -231,7 +236,8 @@ static void no_frame_is_split_where_the_arena_starts_over(void **state)
     (void)state;
     struct fixture x;
     open_log(&x, 4096, 64);
-    for (unsigned i = 0; i < 2000; i++) { /* 577 shares no factor with 4096: the seam falls on every byte of a frame */
+    for (unsigned i = 0; i < 2000;
+         i++) { /* 577 shares no factor with 4096: the seam falls on every byte of a frame */
         append_to(&x, 1, 577);
         publish(&x);
         assert_held(&x);
@@ -269,8 +275,11 @@ static void entries_for_very_many_rooms_make_room_too(void **state)
         size_t except = count / 3;
         hotlog_partition(x.log, SLICE("any"), 0, 0);
         memset(hotlog_reserve(x.log, 10), (int)i, 10);
-        hotlog_append(x.log, &(struct hotlog_append){.offset = i, .rooms = rooms, .room_count = count - except,
-                                 .except = rooms + count - except, .except_count = except});
+        hotlog_append(x.log, &(struct hotlog_append){.offset = i,
+                                 .rooms = rooms,
+                                 .room_count = count - except,
+                                 .except = rooms + count - except,
+                                 .except_count = except});
         hotlog_publish(x.log);
         hotlog_pin(x.reader);
         struct hotlog_entry e = hotlog_get(x.log, i);
@@ -307,8 +316,9 @@ static void rooms_are_let_go_with_their_last_entry(void **state)
     struct fixture x;
     open_log(&x, ARENA, 8);
     for (unsigned i = 0; i < 200; i++) {
-        append(&x, &(struct model_entry){
-                       .rooms = {hold(&x, i), hold(&x, 7000 + i)}, .room_count = 1, .except_count = 1, .size = 5});
+        append(&x,
+            &(struct model_entry){
+                .rooms = {hold(&x, i), hold(&x, 7000 + i)}, .room_count = 1, .except_count = 1, .size = 5});
         publish(&x);
         assert_int_equal(rooms_count(x.rooms), 2 * (i < 8 ? i + 1 : 8));
         hotlog_pin(x.reader); /* a number that was given again finds nothing of the room before */
@@ -421,7 +431,10 @@ static void a_gap_names_exactly_what_was_evicted(void **state)
     open_log(&x, ARENA, 8); /* so few slots that every record is a point */
     for (int64_t offset = 10; offset < 40; offset += 2) {
         uint32_t partition = hotlog_partition(x.log, SLICE("t"), 0, offset);
-        append(&x, &(struct model_entry){.rooms = {hold(&x, 1)}, .room_count = 1, .size = 9, .offset = offset,
+        append(&x, &(struct model_entry){.rooms = {hold(&x, 1)},
+                       .room_count = 1,
+                       .size = 9,
+                       .offset = offset,
                        .partition = partition});
         hotlog_advance(x.log, partition, offset + 1);
     }
@@ -482,7 +495,8 @@ static void assert_gap(struct fixture *x, uint64_t position, uint64_t tail, uint
                     e->offset < gap.to[e->partition];
         bool missed = s >= position && s < at;
         /* Entries of one record share their offset, so its rest may be told though it is still to come. */
-        bool rest = at > 0 && e->partition == x->entries[at - 1].partition && e->offset == x->entries[at - 1].offset;
+        bool rest =
+            at > 0 && e->partition == x->entries[at - 1].partition && e->offset == x->entries[at - 1].offset;
         if (missed ? !told : told && s >= at && !rest)
             fail_msg("entry %llu of gap [%llu, %llu), partition %u offset %lld", (unsigned long long)s,
                 (unsigned long long)position, (unsigned long long)at, e->partition, (long long)e->offset);
@@ -502,8 +516,11 @@ static void append_record(struct fixture *x, int64_t next[PARTITIONS], size_t fr
     int64_t offset = next[number] + next_random(x) % 3; /* offsets are sparse */
     uint32_t partition = hotlog_partition(x->log, SLICE("topic"), (int32_t)number, offset);
     for (unsigned entries = next_random(x) % 4; entries-- > 0;)
-        append(x, &(struct model_entry){.rooms = {hold(x, 1)}, .room_count = 1, .size = 1 + next_random(x) % frame_max,
-                      .partition = partition, .offset = offset});
+        append(x, &(struct model_entry){.rooms = {hold(x, 1)},
+                      .room_count = 1,
+                      .size = 1 + next_random(x) % frame_max,
+                      .partition = partition,
+                      .offset = offset});
     next[number] = offset + 1;
     hotlog_advance(x->log, partition, offset + 1);
 }
@@ -539,7 +556,8 @@ static void gaps_cover_what_was_missed_and_nothing_to_come(void **state)
     check_gaps(1 << 20, 1024, 50, 7, 200);
     check_gaps(ARENA, 8192, 50, 7, 200); /* bytes run out before slots: points are taken by bytes too */
     check_gaps(ARENA, 65536, 2000, 4, 100);
-    check_gaps(4096, 8, 2048, 3, 100); /* batches larger than the log are published in the middle of a record */
+    check_gaps(
+        4096, 8, 2048, 3, 100); /* batches larger than the log are published in the middle of a record */
 }
 
 static void a_very_old_position_is_told_coarsely_but_told(void **state)

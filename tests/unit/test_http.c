@@ -34,7 +34,8 @@ static int parse(const char *text)
 static void a_request_is_taken_apart(void **state)
 {
     (void)state;
-    static const char text[] = "GET /a/b?x=1&y=?2 HTTP/1.1\r\nHost: here:80\r\nX-Empty:\r\nX-Padded: \t a b \t\r\n\r\nrest";
+    static const char text[] =
+        "GET /a/b?x=1&y=?2 HTTP/1.1\r\nHost: here:80\r\nX-Empty:\r\nX-Padded: \t a b \t\r\n\r\nrest";
     struct http_head h;
     assert_int_equal(http_parse_request(text, sizeof text - 1, &h), sizeof text - 1 - 4);
     assert_text(h.method, "GET");
@@ -54,7 +55,8 @@ static void a_path_without_a_query_has_an_empty_one(void **state)
 {
     (void)state;
     struct http_head h;
-    static const char plain[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n", bare[] = "GET /? HTTP/1.1\r\nHost: h\r\n\r\n";
+    static const char plain[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+                      bare[] = "GET /? HTTP/1.1\r\nHost: h\r\n\r\n";
     assert_true(http_parse_request(plain, sizeof plain - 1, &h) > 0);
     assert_text(h.path, "/");
     assert_int_equal(h.query.size, 0);
@@ -354,6 +356,20 @@ static void a_response_of_ours_can_be_read_back(void **state)
     }
 }
 
+static void a_response_to_head_has_no_body(void **state)
+{
+    (void)state;
+    struct buffer out = {0};
+    http_respond(&out, 200, "text/plain", "", SLICE("\r\n\r\nbody\n\n"));
+    http_strip_body(&out);
+    assert_int_equal(parse_size(out.data, out.size, true), out.size);
+    assert_non_null(strstr(buffer_text(&out), "Content-Length: 10\r\n"));
+    size_t size = out.size;
+    http_strip_body(&out); /* nothing is left to strip */
+    assert_int_equal(out.size, size);
+    buffer_finish(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +386,7 @@ int main(void)
         cmocka_unit_test(a_response_has_a_status_of_three_digits),
         cmocka_unit_test(query_parameters_are_percent_decoded),
         cmocka_unit_test(a_response_of_ours_can_be_read_back),
+        cmocka_unit_test(a_response_to_head_has_no_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -191,14 +191,16 @@ static bool check_timers(void *owner)
     for (size_t i = 0; i < TIMERS; i++) { /* at most one step of 64 ms late */
         struct timer *t = &w->timers[i];
         if (t->due && now >= (t->due / 64 + 1) * 64)
-            fail_msg("timer %zu was due at %llu, it is %llu", i, (unsigned long long)t->due, (unsigned long long)now);
+            fail_msg("timer %zu was due at %llu, it is %llu", i, (unsigned long long)t->due,
+                (unsigned long long)now);
     }
     struct timer *t = &w->timers[next_random(&w->seed) % TIMERS];
     if (next_random(&w->seed) % 4 == 0) {
         loop_timer_clear(w->loop, &t->timer);
         t->due = 0;
     } else {
-        set(t, next_random(&w->seed) % (next_random(&w->seed) % 4 ? 500 : 400000)); /* beyond one revolution too */
+        set(t, next_random(&w->seed) %
+                   (next_random(&w->seed) % 4 ? 500 : 400000)); /* beyond one revolution too */
     }
     our_ms += next_random(&w->seed) % w->largest_step;
     if (++w->turns == 20000)
@@ -326,7 +328,7 @@ static void *run_loop(void *argument)
     return NULL;
 }
 
-enum { WAKES = 20000 };
+enum { WAKES = 60000 };
 
 static void no_wake_is_lost_between_looking_and_sleeping(void **state)
 {

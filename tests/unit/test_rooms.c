@@ -58,7 +58,8 @@ static void a_name_may_hold_any_bytes_up_to_its_limit(void **state)
     struct rooms *r = rooms_create();
     struct buffer name = {0};
     memset(longest, 'n', sizeof longest);
-    uint32_t a = rooms_hold(r, 0, SLICE("x\0y")), b = rooms_hold(r, 0, SLICE("x\0z")), c = rooms_hold(r, 0, SLICE("x"));
+    uint32_t a = rooms_hold(r, 0, SLICE("x\0y")), b = rooms_hold(r, 0, SLICE("x\0z")),
+             c = rooms_hold(r, 0, SLICE("x"));
     uint32_t d = rooms_hold(r, 7, (struct slice){longest, sizeof longest});
     assert_true(a != b && b != c && a != c);
     rooms_name(r, a, &name);
