@@ -1,6 +1,7 @@
 #include "config_internal.h"
 
 #include "causeway/dotenv.h"
+#include "causeway/edits.h"
 #include "causeway/memory.h"
 
 #include <ctype.h>
@@ -17,42 +18,12 @@ static const struct setting *find_setting(struct slice name)
     return NULL;
 }
 
-enum { NAME_MAX_BYTES = 64 };
-
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* Edits (insert, delete, replace) between two names, small and capital letters being the same. */
-static size_t distance(struct slice a, struct slice b)
-{
-    size_t row[NAME_MAX_BYTES + 1];
-    CHECK(b.size <= NAME_MAX_BYTES);
-    for (size_t j = 0; j <= b.size; j++)
-        row[j] = j;
-    for (size_t i = 0; i < a.size; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < b.size; j++) {
-            bool same = toupper((unsigned char)a.data[i]) == toupper((unsigned char)b.data[j]);
-            size_t replaced = diagonal + !same;
-            diagonal = row[j + 1];
-            row[j + 1] = smallest(replaced, row[j] + 1, diagonal + 1);
-        }
-    }
-    return row[b.size];
-}
-
 static const char *find_nearest(struct slice name)
 {
     const char *nearest = NULL;
     size_t least = name.size / 3 + 2; /* farther away is no slip of the finger */
-    if (name.size > NAME_MAX_BYTES)
-        return NULL;
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        size_t edits = distance(name, slice_of(config_settings[i].name));
+        size_t edits = edits_between(name, slice_of(config_settings[i].name));
         if (edits < least) {
             least = edits;
             nearest = config_settings[i].name;

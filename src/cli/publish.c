@@ -1,5 +1,6 @@
 #include "causeway/catalogue.h"
 #include "causeway/cli.h"
+#include "causeway/edits.h"
 #include "causeway/json.h"
 #include "causeway/kafka.h"
 #include "causeway/memory.h"
@@ -190,27 +191,6 @@ static struct catalogue *load_catalogue(const char *path)
     return catalogue;
 }
 
-/* Edits (insert, delete, replace) between two names of moderate length. */
-static size_t distance(struct slice a, struct slice b)
-{
-    size_t row[128];
-    if (a.size >= 128 || b.size >= 128)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= b.size; j++)
-        row[j] = j;
-    for (size_t i = 0; i < a.size; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < b.size; j++) {
-            size_t best = diagonal + (a.data[i] != b.data[j]);
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            diagonal = row[j + 1];
-            row[j + 1] = diagonal + 1 < best ? diagonal + 1 : best;
-        }
-    }
-    return row[b.size];
-}
-
 static struct slice nearest_type(const struct catalogue *c, struct slice type)
 {
     const struct topic *topics;
@@ -218,7 +198,7 @@ static struct slice nearest_type(const struct catalogue *c, struct slice type)
     struct slice nearest = {0};
     for (size_t i = 0; i < count; i++) {
         for (size_t m = 0; m < topics[i].message_count; m++) {
-            size_t edits = distance(type, topics[i].messages[m].type);
+            size_t edits = edits_between(type, topics[i].messages[m].type);
             if (edits < least) {
                 least = edits;
                 nearest = topics[i].messages[m].type;

@@ -1,5 +1,7 @@
 #include "catalogue_internal.h"
 
+#include "causeway/edits.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -17,34 +19,11 @@ void compile_fault(struct compiler *k, const struct node *at, const char *format
     k->faults->count++;
 }
 
-enum { NAME_MAX_COMPARED = 31 };
-
-/* Levenshtein distance, one row at a time. Names longer than a key can be are equally far from all. */
-static size_t distance(struct slice a, const char *b)
-{
-    size_t b_size = strlen(b), row[NAME_MAX_COMPARED + 1];
-    if (a.size > NAME_MAX_COMPARED || b_size > NAME_MAX_COMPARED)
-        return NAME_MAX_COMPARED;
-    for (size_t j = 0; j <= b_size; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a.size; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_size; j++) {
-            size_t change = diagonal + (a.data[i - 1] != b[j - 1]);
-            size_t shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = change < shorter ? change : shorter;
-        }
-    }
-    return row[b_size];
-}
-
 static const char *nearest(struct slice key, const char *const *known)
 {
     const char *best = known[0];
     for (size_t i = 1; known[i]; i++) {
-        if (distance(key, known[i]) < distance(key, best))
+        if (edits_between(key, slice_of(known[i])) < edits_between(key, slice_of(best)))
             best = known[i];
     }
     return best;
