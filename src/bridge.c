@@ -6,6 +6,7 @@
 #include "causeway/yaml.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -61,14 +62,24 @@ static bool check_database(const struct config *config, struct buffer *fault)
     return fine;
 }
 
-static void start_log(struct bridge *b, unsigned loops)
+static uint32_t entries_for(size_t bytes)
 {
     uint32_t entries = 1024;
-    while (entries < (uint64_t)b->config->hot_log_bytes / FRAME_BYTES_EXPECTED && entries < 1U << 30)
+    while (entries < bytes / FRAME_BYTES_EXPECTED && entries < 1U << 30)
         entries *= 2;
-    struct hotlog_settings settings = {(size_t)b->config->hot_log_bytes, entries, loops};
+    return entries;
+}
+
+static void start_logs(struct bridge *b, unsigned loops)
+{
     b->rooms = rooms_create();
-    b->hotlog = hotlog_create(&settings, b->rooms);
+    b->partitions = partitions_create();
+    b->journal_count = 1 + (unsigned)b->config->catch_up_readers;
+    for (unsigned i = 0; i < b->journal_count; i++) {
+        size_t bytes = (size_t)(i == 0 ? b->config->hot_log_bytes : b->config->catch_up_bytes);
+        struct hotlog_settings settings = {bytes, entries_for(bytes), loops};
+        b->journals[i] = journal_create(&settings, b->rooms, b->partitions, random_nonce());
+    }
 }
 
 static void start_postgres(struct bridge *b)
@@ -93,21 +104,51 @@ static void start_tokens(struct bridge *b)
     });
 }
 
-static void start_source(struct bridge *b)
+/* @thread start. What cursors point to would be lost: ends the program, which then says so with its exit
+ * status. */
+static void refuse(struct bridge *b)
 {
+    char detail[256];
+    if (!history_refused(b->history, detail, sizeof detail))
+        return;
+    log_error("bridge", "CHECKPOINT_TOPIC: %s", detail);
+    atomic_store(&b->refused, true);
+    kill(getpid(), SIGTERM);
+}
+
+/* @thread start: the source begins when the checkpoint topic has said which lives its partitions live; Kafka
+ * may be away for long. */
+static void *start_source(void *argument)
+{
+    struct bridge *b = argument;
     const struct topic *topics;
-    size_t count = catalogue_topics(b->catalogue, &topics);
-    struct slice *names = xcalloc(count ? count : 1, sizeof *names);
-    size_t wanted = 0;
+    size_t count = catalogue_topics(b->catalogue, &topics), wanted = 0;
+    struct slice *names = xcalloc(count + 1, sizeof *names);
     for (size_t i = 0; i < count; i++)
         if (topics[i].wanted)
             names[wanted++] = topics[i].name;
     struct kafka_property *properties = xcalloc(b->config->kafka_count + 1, sizeof *properties);
     struct kafka_settings settings = kafka_settings_of(b->config, properties);
-    b->ingest = ingest_create(b);
-    b->source = kafka_source_create(&settings, names, wanted, KAFKA_BATCH_MAX, &ingest_hooks, b->ingest);
+    if (history_wait(b->history)) {
+        atomic_store(&b->source, kafka_source_create(&settings, names, wanted, NULL, 0, KAFKA_BATCH_MAX,
+                                     &ingest_hooks, b->ingest));
+    } else {
+        refuse(b);
+    }
     free(properties);
     free(names);
+    return NULL;
+}
+
+static void start_kafka(struct bridge *b)
+{
+    struct kafka_property *properties = xcalloc(b->config->kafka_count + 1, sizeof *properties);
+    struct kafka_settings settings = kafka_settings_of(b->config, properties);
+    b->history = history_create(b, &settings);
+    b->sweeps = sweeps_create(b, &settings);
+    b->ingest = ingest_create(b);
+    CHECK(pthread_create(&b->starter, NULL, start_source, b) == 0);
+    free(properties);
 }
 
 /* @thread listener: one loop after the other gets the next connection. */
@@ -131,9 +172,13 @@ static bool start_listener(struct bridge *b, struct buffer *fault)
 
 static void stop_threads(struct bridge *b)
 {
-    kafka_source_destroy(b->source);
+    history_give_up(b->history);
+    pthread_join(b->starter, NULL);
+    kafka_source_destroy(atomic_load(&b->source));
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_stop(&b->workers[i]);
+    sweeps_stop(b->sweeps);
+    history_stop(b->history);
     postgres_destroy(
         b->postgres); /* its last answers are posted to loops that no longer run, and settled below */
     for (unsigned i = 0; i < b->worker_count; i++)
@@ -144,7 +189,11 @@ static void free_all(struct bridge *b)
 {
     ingest_destroy(b->ingest);
     token_verifier_destroy(b->verifier);
-    hotlog_destroy(b->hotlog);
+    for (unsigned i = 0; i < b->journal_count; i++)
+        journal_destroy(b->journals[i]);
+    partitions_destroy(b->partitions);
+    history_destroy(b->history);
+    sweeps_destroy(b->sweeps);
     rooms_destroy(b->rooms);
     catalogue_release(b->catalogue);
     free(b->workers);
@@ -164,12 +213,14 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     b->worker_count = config->loops ? (unsigned)config->loops : (unsigned)(cores > 0 ? cores : 1);
     b->workers = xcalloc(b->worker_count, sizeof *b->workers);
-    start_log(b, b->worker_count);
+    start_logs(b, b->worker_count);
     start_tokens(b);
     start_postgres(b);
     for (unsigned i = 0; i < b->worker_count; i++)
-        worker_start(&b->workers[i], b);
-    start_source(b);
+        worker_create(&b->workers[i], b);
+    start_kafka(b);
+    for (unsigned i = 0; i < b->worker_count; i++)
+        worker_start(&b->workers[i]);
     if (!start_listener(b, fault)) {
         stop_threads(b);
         free_all(b);
@@ -181,6 +232,11 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
 void bridge_ports(const struct bridge *b, struct buffer *out)
 {
     listener_ports(b->listener, out);
+}
+
+bool bridge_refused(const struct bridge *b)
+{
+    return atomic_load(&b->refused);
 }
 
 static size_t count_peers(struct bridge *b)

@@ -1,10 +1,7 @@
-/* From a Kafka record to entries of the hot log: decode, route, write the frames, publish, wake the loops.
-   @thread kafka. Never waits for PostgreSQL, and for a loop only when the log would overtake it. */
+/* From Kafka records to entries of the hot log, and from there to the loops. @thread kafka, but for what says
+   otherwise. Never waits for PostgreSQL, and for a loop only when the log would overtake it. */
 #include "bridge_internal.h"
 
-#include "causeway/envelope.h"
-#include "causeway/log.h"
-#include "causeway/map.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
 
@@ -16,15 +13,23 @@ enum {
     BACKLOG_PUBLISH = 25, /* percent of the log that may be unseen before the readers are shown more */
     BACKLOG_WAIT = 50,    /* ... and before the writer waits for them */
     BACKLOG_WAIT_US = 500,
-    BACKLOG_WAITS_MAX = 4000, /* 2 s; a loop that is stuck for longer loses its place, and the others go on */
+    BACKLOG_WAITS_MAX = 4000, /* a loop that is stuck for 2 s loses its place; the others go on */
+    CHECKPOINT_MS = 1000,
+    CHECKPOINT_IDLE_MS =
+        3600 * 1000, /* so that a cursor of a quiet system does not outlive its checkpoint's retention */
+};
+
+/* A partition whose topic was made again: its next record begins a new life. */
+struct renewal {
+    struct renewal *next;
+    uint32_t before;
 };
 
 struct ingest {
     struct bridge *bridge;
-    struct router *router;
-    uint32_t *rooms;  /* scratch of HOTLOG_ROOMS_MAX */
-    struct map *told; /* "topic reason" that have been logged */
-    bool stuck;       /* a loop did not move while it was waited for: not again before it does */
+    struct judge *judge;
+    struct renewal *renewals;
+    uint64_t checkpoint_at, idle_checkpoint_at;
     struct metric *entries, *bytes, *delay;
 };
 
@@ -32,9 +37,7 @@ struct ingest *ingest_create(struct bridge *b)
 {
     struct ingest *in = xcalloc(1, sizeof *in);
     in->bridge = b;
-    in->router = router_create((size_t)b->config->event_max_bytes);
-    in->rooms = xcalloc(HOTLOG_ROOMS_MAX, sizeof *in->rooms);
-    in->told = map_create();
+    in->judge = judge_create(b->catalogue, (size_t)b->config->event_max_bytes);
     in->entries = metric_get(METRIC_ENTRIES);
     in->bytes = metric_get(METRIC_HOTLOG_BYTES);
     in->delay = metric_get(METRIC_DELAY);
@@ -45,16 +48,21 @@ void ingest_destroy(struct ingest *in)
 {
     if (!in)
         return;
-    router_destroy(in->router);
-    map_destroy(in->told);
-    free(in->rooms);
+    while (in->renewals) {
+        struct renewal *next = in->renewals->next;
+        free(in->renewals);
+        in->renewals = next;
+    }
+    judge_destroy(in->judge);
     free(in);
 }
+
+/* --- showing the loops --- */
 
 static void publish(struct ingest *in)
 {
     struct bridge *b = in->bridge;
-    hotlog_publish(b->hotlog);
+    journal_publish(b->journals[0]);
     for (unsigned i = 0; i < b->worker_count; i++)
         loop_wake(b->workers[i].loop);
 }
@@ -62,72 +70,71 @@ static void publish(struct ingest *in)
 /* Backpressure: Kafka waits before a loop loses its place in the log. */
 static void keep_pace(struct ingest *in)
 {
-    struct hotlog *log = in->bridge->hotlog;
-    if (hotlog_backlog(log) < BACKLOG_PUBLISH) {
-        in->stuck = false;
+    struct hotlog *log = journal_log(in->bridge->journals[0]);
+    if (hotlog_backlog(log) < BACKLOG_PUBLISH)
+        return;
+    publish(in);
+    for (int i = 0; i < BACKLOG_WAITS_MAX && hotlog_backlog(log) >= BACKLOG_WAIT; i++)
+        usleep(BACKLOG_WAIT_US);
+}
+
+/* --- partitions and their lives --- */
+
+static void on_placed(void *owner, struct slice topic, int32_t partition, int64_t offset)
+{
+    struct ingest *in = owner;
+    struct bridge *b = in->bridge;
+    if (partitions_find(b->partitions, topic, partition) != PARTITION_NONE)
+        return;
+    uint32_t number = partitions_get(b->partitions, topic, partition, offset);
+    partitions_set_life(b->partitions, number, history_known_life(b->history, topic, partition));
+    journal_advance(b->journals[0], number, offset, NULL);
+}
+
+static void on_jump(
+    void *owner, struct slice topic, int32_t partition, int64_t from, int64_t to, enum kafka_jump why)
+{
+    static const enum gap_reason reasons[] = {
+        [JUMP_RETENTION] = GAP_RETENTION, [JUMP_TRUNCATED] = GAP_TRUNCATED, [JUMP_RECREATED] = GAP_RECREATED};
+    struct ingest *in = owner;
+    struct bridge *b = in->bridge;
+    uint32_t number = partitions_find(b->partitions, topic, partition);
+    if (number == PARTITION_NONE)
+        return;
+    struct gap gap = {{topic, partition, 0}, from, why == JUMP_RETENTION ? to : -1, reasons[why]};
+    journal_append_gap(b->journals[0], b->catalogue, number, &gap);
+    publish(in);
+    metric_add(metric_label(METRIC_GAPS, gap_reason_text(gap.reason)), 1);
+    if (why == JUMP_RETENTION) {
+        journal_advance(b->journals[0], number, to, NULL);
         return;
     }
-    publish(in);
-    for (int i = 0; !in->stuck && hotlog_backlog(log) >= BACKLOG_WAIT; i++) {
-        usleep(BACKLOG_WAIT_US);
-        in->stuck = i == BACKLOG_WAITS_MAX;
-    }
+    struct renewal *r = xcalloc(1, sizeof *r);
+    *r = (struct renewal){in->renewals, number};
+    in->renewals = r;
 }
 
-/* Once per topic and reason in the log; every one in the metric. */
-static void tell_rejected(struct ingest *in, const struct record *r, enum reject why, struct slice detail)
-{
-    metric_add(metric_label(METRIC_REJECTED, reject_label(why)), 1);
-    struct buffer key = {0};
-    buffer_print(&key, "%.*s %s", SLICE_ARGS(r->topic), reject_label(why));
-    if (!map_find(in->told, buffer_slice(&key))) {
-        map_set(in->told, buffer_slice(&key), in);
-        log_warn("ingest",
-            "record skipped reason=%s topic=%.*s partition=%d offset=%lld: %s%s%.*s (further ones are only "
-            "counted)",
-            reject_label(why), SLICE_ARGS(r->topic), r->partition, (long long)r->offset, reject_text(why),
-            detail.size ? ": " : "", SLICE_ARGS(detail));
-    }
-    buffer_finish(&key);
-}
-
-static size_t hold_rooms(
-    struct ingest *in, uint16_t lane, const struct slice *names, size_t count, uint32_t *out)
-{
-    for (size_t i = 0; i < count; i++)
-        out[i] = rooms_hold(in->bridge->rooms, lane, names[i]);
-    return count;
-}
-
-static void append(struct ingest *in, uint32_t partition, const struct record *r, const struct routed *routed,
-    const struct delivery *d)
+/* The number of the record's partition; the first record after a topic was made again begins the next life.
+ */
+static uint32_t number_of(struct ingest *in, const struct record *r)
 {
     struct bridge *b = in->bridge;
-    const struct lane *lanes;
-    catalogue_lanes(b->catalogue, &lanes);
-    struct envelope e;
-    if (d->room_count == 0)
-        return;
-    if (d->room_count + d->except_count > HOTLOG_ROOMS_MAX ||
-        !envelope_begin(&e, &lanes[d->operation->lane], d->operation, r, routed->payload)) {
-        tell_rejected(in, r, REJECT_TOO_MANY_ROOMS, d->operation->name);
-        return;
+    uint32_t number = partitions_get(b->partitions, r->topic, r->partition, r->offset);
+    for (struct renewal **at = &in->renewals; *at; at = &(*at)->next) {
+        struct renewal *found = *at;
+        if (found->before != number)
+            continue;
+        *at = found->next;
+        free(found);
+        uint32_t life = anchor_hash(r->key, r->value) ^ (uint32_t)r->time_ms;
+        number = partitions_renew(b->partitions, r->topic, r->partition, life ? life : 1, r->offset);
+        journal_advance(b->journals[0], number, r->offset, NULL);
+        break;
     }
-    uint16_t lane = d->operation->lane;
-    size_t room_count = hold_rooms(in, lane, d->rooms, d->room_count, in->rooms);
-    size_t except_count = hold_rooms(in, lane, d->except, d->except_count, in->rooms + room_count);
-    envelope_write(&e, hotlog_reserve(b->hotlog, e.size));
-    hotlog_append(b->hotlog, &(struct hotlog_append){
-                                 .partition = partition,
-                                 .offset = r->offset,
-                                 .rooms = in->rooms,
-                                 .room_count = room_count,
-                                 .except = in->rooms + room_count,
-                                 .except_count = except_count,
-                                 .ephemeral = d->operation->ephemeral,
-                             });
-    metric_add(in->entries, 1);
+    return number;
 }
+
+/* --- records --- */
 
 static double seconds_since(int64_t time_ms)
 {
@@ -140,20 +147,14 @@ static double seconds_since(int64_t time_ms)
 static void on_record(void *owner, const struct record *r)
 {
     struct ingest *in = owner;
-    struct bridge *b = in->bridge;
-    uint32_t partition = hotlog_partition(b->hotlog, r->topic, r->partition, r->offset);
-    struct routed routed;
-    enum reject why = route_record(in->router, b->catalogue, r, &routed);
-    if (why == REJECT_IGNORED) {
-        metric_add(metric_label(METRIC_REJECTED, reject_label(why)), 1);
-    } else if (why != REJECT_NONE) {
-        tell_rejected(in, r, why, routed.detail);
-    } else {
-        for (size_t i = 0; i < routed.delivery_count; i++)
-            append(in, partition, r, &routed, &routed.deliveries[i]);
+    struct journal *j = in->bridge->journals[0];
+    uint32_t number = number_of(in, r);
+    size_t appended = judge_record(in->judge, j, number, r, true);
+    if (appended > 0) {
+        metric_add(in->entries, (int64_t)appended);
         metric_observe(in->delay, seconds_since(r->time_ms));
     }
-    hotlog_advance(b->hotlog, partition, r->offset + 1);
+    journal_advance(j, number, r->offset + 1, r);
     keep_pace(in);
 }
 
@@ -161,7 +162,24 @@ static void on_batch_done(void *owner)
 {
     struct ingest *in = owner;
     publish(in);
-    metric_set(in->bytes, (int64_t)hotlog_bytes(in->bridge->hotlog));
+    metric_set(in->bytes, (int64_t)hotlog_bytes(journal_log(in->bridge->journals[0])));
 }
 
-const struct kafka_source_hooks ingest_hooks = {on_record, on_batch_done, NULL};
+/* At most once a second a checkpoint, and what became of earlier ones. */
+static void on_turn(void *owner)
+{
+    struct ingest *in = owner;
+    struct bridge *b = in->bridge;
+    if (history_take_acknowledgements(b->history, 0))
+        publish(in);
+    uint64_t now = clock_monotonic_ms();
+    if (now < in->checkpoint_at || !atomic_load(&b->source) || !kafka_source_placed(b->source))
+        return;
+    bool idle_due = now >= in->idle_checkpoint_at;
+    if (!history_checkpoint(b->history, 0, idle_due))
+        return;
+    in->checkpoint_at = now + CHECKPOINT_MS;
+    in->idle_checkpoint_at = now + CHECKPOINT_IDLE_MS;
+}
+
+const struct kafka_source_hooks ingest_hooks = {on_record, on_batch_done, on_jump, on_placed, on_turn};

@@ -1,12 +1,13 @@
 /* What the bridge_*.c files share: bridge.c starts and stops, bridge_ingest.c is the Kafka thread's side of
-   the hot log, bridge_worker.c one loop with all that lives on it, bridge_status.c what operators ask over
-   HTTP. */
+   the hot log, bridge_judge.c routes or rejects a record, bridge_history.c has checkpoints and finds cursors,
+   bridge_sweep.c reads what is older, bridge_worker.c is one loop with all that lives on it, bridge_status.c
+   what operators ask over HTTP. */
 #pragma once
 
 #include "causeway/bridge.h"
 #include "causeway/catalogue.h"
 #include "causeway/front.h"
-#include "causeway/hotlog.h"
+#include "causeway/journal.h"
 #include "causeway/kafka.h"
 #include "causeway/listener.h"
 #include "causeway/loop.h"
@@ -32,21 +33,30 @@ struct worker {
 };
 
 struct ingest;
+struct judge;
+struct history;
+struct sweeps;
 
 struct bridge {
     const struct config *config;
     struct catalogue *catalogue;
     struct rooms *rooms;
-    struct hotlog *hotlog;
+    struct partitions *partitions;
+    struct journal *journals[FANOUT_LOGS_MAX]; /* the hot log, then one window per sweeper */
+    unsigned journal_count;
     struct token_verifier *verifier;
     struct postgres *postgres;
     struct ingest *ingest;
-    struct kafka_source *source;
+    struct history *history;
+    struct sweeps *sweeps;
+    pthread_t starter;
+    _Atomic(struct kafka_source *) source; /* NULL until it is known where to begin */
     struct listener *listener;
     struct worker *workers;
     unsigned worker_count;
     atomic_uint next_worker;
     atomic_bool draining;
+    atomic_bool refused;
 };
 
 /* --- bridge_ingest.c: @thread kafka --- */
@@ -54,12 +64,53 @@ struct ingest *ingest_create(struct bridge *b);
 void ingest_destroy(struct ingest *in);
 extern const struct kafka_source_hooks ingest_hooks; /* owner: struct ingest */
 
+/* --- bridge_judge.c: one per thread that reads Kafka --- */
+struct judge *judge_create(const struct catalogue *catalogue, size_t event_max);
+void judge_destroy(struct judge *g);
+/* Appends what the record is to clients; returns the number of entries. `first_time`: a rejection is counted
+ * and told. */
+size_t judge_record(
+    struct judge *g, struct journal *j, uint32_t partition, const struct record *r, bool first_time);
+
+/* --- bridge_history.c --- */
+struct history *history_create(struct bridge *b, const struct kafka_settings *settings);
+void history_stop(struct history *h); /* its threads */
+void history_destroy(struct history *h);
+bool history_ready(struct history *h, char *detail, size_t size);
+bool history_refused(struct history *h, char *detail,
+    size_t size); /* the checkpoint topic's settings would lose what cursors point to */
+/* Waits until the newest checkpoint has been read, or there is none. false: given up. */
+bool history_wait(struct history *h);
+void history_give_up(struct history *h);
+uint32_t history_known_life(const struct history *h, struct slice topic, int32_t partition);
+/* On the journal's writer thread. */
+bool history_checkpoint(struct history *h, unsigned journal, bool even_unmoved);
+bool history_take_acknowledgements(struct history *h, unsigned journal);
+/* @thread loop: answers through ws_located, possibly at once. */
+void history_locate(
+    struct history *h, struct worker *w, const struct cursor *cursor, uint64_t peer, uint64_t tag);
+
+/* Has "now" begun: is it settled where each partition is read from, and can a cursor say so? */
+bool bridge_started(struct bridge *b);
+
+uint64_t clock_monotonic_ms(void);
+uint64_t random_nonce(void);
+
+/* --- bridge_sweep.c --- */
+struct sweeps *sweeps_create(struct bridge *b, const struct kafka_settings *settings);
+void sweeps_stop(struct sweeps *s);
+void sweeps_destroy(struct sweeps *s);
+/* @thread loop. Takes over the origin; answers through ws_enter. */
+void sweeps_request(struct sweeps *s, struct worker *w, uint64_t peer, uint64_t session,
+    struct origin *origin, uint64_t until);
+
 /* --- bridge_worker.c --- */
-void worker_start(struct worker *w, struct bridge *b);
-void worker_adopt(struct worker *w, int fd); /* any thread */
-void worker_drain(struct worker *w);         /* any thread */
-void worker_stop(struct worker *w);          /* joins; what lives on the loop is freed by worker_finish */
-void worker_finish(struct worker *w);        /* after nobody posts to the loop any more */
+void worker_create(struct worker *w, struct bridge *b); /* everything that lives on the loop */
+void worker_start(struct worker *w);                    /* its thread */
+void worker_adopt(struct worker *w, int fd);            /* any thread */
+void worker_drain(struct worker *w);                    /* any thread */
+void worker_stop(struct worker *w);   /* joins; what lives on the loop is freed by worker_finish */
+void worker_finish(struct worker *w); /* after nobody posts to the loop any more */
 
 /* --- bridge_status.c --- */
 bool status_request(struct bridge *b, const struct http_head *head, struct buffer *response);

@@ -64,10 +64,30 @@ static const char *on_judge(void *owner, struct slice token, char **user, char *
 static bool on_started(void *owner)
 {
     struct worker *w = owner;
-    return kafka_source_placed(w->bridge->source);
+    return bridge_started(w->bridge);
 }
 
-static const struct ws_hooks ws_hooks = {on_judge, on_lookup, on_started};
+/* --- cursors and history --- */
+
+static void on_locate(void *owner, const struct cursor *cursor, uint64_t peer, uint64_t tag)
+{
+    struct worker *w = owner;
+    history_locate(w->bridge->history, w, cursor, peer, tag);
+}
+
+static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+{
+    struct worker *w = owner;
+    return journal_cursor(w->bridge->journals[0], position, out);
+}
+
+static void on_away(void *owner, uint64_t peer, uint64_t session, struct origin *origin, uint64_t until)
+{
+    struct worker *w = owner;
+    sweeps_request(w->bridge->sweeps, w, peer, session, origin, until);
+}
+
+static const struct ws_hooks ws_hooks = {on_judge, on_lookup, on_locate, on_cursor, on_away, on_started};
 
 /* --- the front door --- */
 
@@ -130,6 +150,7 @@ static void on_count(struct loop_timer *timer)
     struct fanout_counts counts = fanout_counts(w->fanout);
     metric_add(metric_get(METRIC_DELIVERED), (int64_t)counts.deliveries);
     metric_add(metric_get(METRIC_DELIVERED_BYTES), (int64_t)counts.bytes);
+    metric_add(metric_get(METRIC_BEHIND_EVENTS), (int64_t)counts.replayed);
     metric_add(metric_get(METRIC_SESSIONS_BEHIND), (int64_t)counts.behind - w->behind);
     w->behind = (int64_t)counts.behind;
 }
@@ -153,30 +174,43 @@ static void *run(void *argument)
     return NULL;
 }
 
-void worker_start(struct worker *w, struct bridge *b)
+void worker_create(struct worker *w, struct bridge *b)
 {
     const struct config *config = b->config;
     w->bridge = b;
     w->loop = loop_create();
-    w->fanout = fanout_create(b->hotlog, b->rooms, &ws_transport);
+    struct hotlog *logs[FANOUT_LOGS_MAX];
+    for (unsigned i = 0; i < b->journal_count; i++)
+        logs[i] = journal_log(b->journals[i]);
+    w->fanout = fanout_create(logs, b->journal_count, b->rooms, &ws_transport);
+    struct client_settings client = {
+        .fanout = w->fanout,
+        .hotlog = logs[0],
+        .partitions = b->partitions,
+        .catalogue = b->catalogue,
+        .rooms_max = (size_t)config->rooms_max,
+    };
     struct ws_settings settings = {
         .message_max = (size_t)config->message_max_bytes,
-        .rooms_max = (size_t)config->rooms_max,
         .ping_ms = (uint64_t)config->ping_interval * 1000,
         .life_ms = (uint64_t)config->life_timeout * 1000,
         .auth_ms = (uint64_t)config->auth_timeout * 1000,
         .hold_ms = (uint64_t)config->hold_timeout * 1000,
         .origins = config->frontend_url,
     };
-    w->ws = ws_create(w->loop, w->fanout, b->catalogue, &settings, &ws_hooks, w);
+    w->ws = ws_create(w->loop, &client, &settings, &ws_hooks, w);
     w->front = front_create(w->loop, settings.auth_ms, &front_hooks, w);
     w->drain_task.run = on_drain;
     w->count_timer.on_due = on_count;
     loop_timer_set(w->loop, &w->count_timer, COUNT_MS);
     loop_set_hooks(w->loop, &loop_hooks, w);
+}
+
+void worker_start(struct worker *w)
+{
     CHECK(pthread_create(&w->thread, NULL, run, w) == 0);
     char name[16];
-    snprintf(name, sizeof name, "loop-%u", (unsigned)(w - b->workers));
+    snprintf(name, sizeof name, "loop-%u", (unsigned)(w - w->bridge->workers));
     pthread_setname_np(w->thread, name);
 }
 

@@ -93,7 +93,7 @@ test('PROTOCOL has the close codes, texts and advice of close.h', () => {
 });
 
 test('PROTOCOL has the error codes that the program sends', () => {
-  const client = read('src/core/client.c');
+  const client = filesIn('src/core', /^client.*\.c$/).map(read).join('\n');
   const outcomes = /outcomes\[\] = \{([\s\S]*?)\n\};/.exec(client)[1];
   const websocket = filesIn('src/edge', /^ws.*\.c$/).map(read).join('\n');
   const sent = [

@@ -15,4 +15,8 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault);
  */
 void bridge_destroy(struct bridge *b);
 
+/* Did it find, after the start, that a setting must be refused? SIGTERM has then been sent to the process
+ * itself. */
+bool bridge_refused(const struct bridge *b);
+
 void bridge_ports(const struct bridge *b, struct buffer *out);

@@ -1,6 +1,6 @@
-/* One client's conversation: who it is, which rooms it may stand in, and what its commands do. Knows neither
-   sockets nor how messages are framed, so that every protocol has the same rules. Owns its session and its
-   grants.
+/* One client's conversation: who it is, which rooms it may stand in, where it resumes, and what its commands
+   do. Knows neither sockets nor how messages are framed, so that every protocol has the same rules. Owns its
+   sessions and its grants.
    @thread the loop of its session. */
 #pragma once
 
@@ -8,12 +8,22 @@
 #include "causeway/fanout.h"
 #include "causeway/grants.h"
 #include "causeway/json.h"
+#include "causeway/resume.h"
 
 struct client;
 
+/* Where a cursor stands, as far as this process can tell. */
+struct client_location {
+    enum { LOCATED_POSITION, LOCATED_PLAN, LOCATED_LOST, LOCATED_UNAVAILABLE } status;
+    unsigned log;             /* POSITION: in this log ... */
+    uint64_t position;        /* ... here */
+    struct resume_plan *plan; /* PLAN: lent */
+};
+
 struct client_hooks {
-    /* A message of ours for this client: its type, and its data as JSON (NULL data: none). */
-    void (*emit)(void *owner, const char *type, struct slice data_json);
+    /* A message of ours for this client: its type, its data as JSON (NULL data: none), and a cursor (empty:
+     * none). */
+    void (*emit)(void *owner, const char *type, struct slice data_json, struct slice cursor);
     /* The first message brought a token: judge it, then client_attach or end the connection. */
     void (*authenticate)(void *owner, struct slice token);
     /* client_attach is decided. On GRANTS_ALLOWED `connected` is emitted right after; otherwise the
@@ -22,24 +32,36 @@ struct client_hooks {
     /* Run a lookup and later call client_answer with the tag. */
     void (*lookup)(
         void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag);
+    /* Find out where this cursor stands and call client_located with the tag, possibly at once. */
+    void (*locate)(void *owner, const struct cursor *cursor, uint64_t tag);
+    /* A cursor of a place at or before `position` of the hot log; returns its length, 0 when there is none.
+     */
+    size_t (*cursor)(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
 };
 
 struct client_settings {
     struct fanout *fanout;
+    struct hotlog *hotlog;
+    struct partitions *partitions;
     struct catalogue *catalogue;
     const struct lane *lane;
     size_t rooms_max;
 };
 
-/* `transport` is what the fan-out's transport hooks get for this client's session. */
+/* `transport` is what the fan-out's transport hooks get for this client's sessions. */
 struct client *client_create(
     const struct client_settings *settings, const struct client_hooks *hooks, void *owner, void *transport);
 void client_destroy(struct client *c); /* NULL is fine; not from within a hook */
+
+/* What the upgrade brought for resuming: views, copied. `rooms` is a comma list of rooms that were joined on
+ * request. */
+void client_set_resume(struct client *c, struct slice cursor, struct slice rooms);
 
 /* The user is known: notes the position in the log, then looks up the rights. `user_json` is the id as the
  * token has it. */
 void client_attach(struct client *c, const char *user, const char *user_json);
 void client_answer(struct client *c, uint64_t tag, enum lookup_status status, struct rows *rows);
+void client_located(struct client *c, uint64_t tag, const struct client_location *location);
 
 /* A message from the client: its type, and its data (JSON_NONE: none) in `j`. Answers through emit. */
 void client_command(struct client *c, struct slice type, const struct json *j, uint32_t data);
@@ -47,10 +69,16 @@ void client_command(struct client *c, struct slice type, const struct json *j, u
 /* An `error` message; `room` may be empty. */
 void client_error(struct client *c, const char *code, const char *message, struct slice room);
 
+/* --- from the fan-out, for this client's sessions --- */
 void client_writable(struct client *c);
+void client_arrived(struct client *c, struct session *s);
+/* The number by which a session that is away is found again (client_session; NULL: it is gone). */
+uint64_t client_session_tag(struct client *c, struct session *s);
+struct session *client_session(struct client *c, uint64_t tag);
+void client_gap(struct client *c, const struct gap *gap);
+
+/* The cursor that goes with a ping, when the client is at the head; 0: none. */
+size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
+
 bool client_is_attached(const struct client *c);
 bool client_is_waiting(const struct client *c); /* no credential yet */
-
-/* A `gap` message's data, appended to `out`. */
-void client_gap_json(
-    struct buffer *out, struct slice topic, int32_t partition, int64_t from, int64_t to, const char *reason);

@@ -31,6 +31,12 @@
     X(catalogue, TEXT, "CATALOGUE", "asyncapi/asyncapi.yaml", 1, 0, false, "the AsyncAPI document")          \
     X(loops, NUMBER, "LOOPS", "1", 0, 256, false, "threads that serve connections; 0: one per core")         \
     X(hot_log_bytes, BYTES, "HOT_LOG_BYTES", "64MiB", 65536, 1099511627776, false, "frames kept in memory")  \
+    X(catch_up_readers, NUMBER, "CATCH_UP_READERS", "2", 1, 7, false,                                        \
+        "sweeps through Kafka's past at one time")                                                           \
+    X(catch_up_bytes, BYTES, "CATCH_UP_BYTES", "16MiB", 65536, 1099511627776, false,                         \
+        "window of each of them")                                                                            \
+    X(checkpoint_topic, TEXT, "CHECKPOINT_TOPIC", "causeway.checkpoints", 1, 0, false,                       \
+        "where cursors find their place again")                                                              \
     X(event_max_bytes, BYTES, "EVENT_MAX_BYTES", "1MiB", 1024, 16777216, false,                              \
         "largest record value that is carried")                                                              \
     X(message_max_bytes, BYTES, "MESSAGE_MAX_BYTES", "64KiB", 256, 16777216, false,                          \

@@ -1,5 +1,6 @@
-/* What a client gets for one event: {"type":..,"id":..,"time":..,"data":<payload, byte for byte>} as one
-   WebSocket text frame, written once and shared by everybody. Pure. */
+/* What a client gets for one event: {"type":..,"id":..,"time":..,"data":<payload, byte for
+   byte>,"cursor":".."} as one WebSocket text frame, written once and shared by everybody. Those who may have
+   had it, or get it late, get a variant with another end. Pure. */
 #pragma once
 
 #include "causeway/catalogue.h"
@@ -11,13 +12,25 @@ struct envelope {
     char head[1024]; /* frame header, then the message up to the payload */
     size_t head_size;
     struct slice payload;
-    size_t size; /* of the whole frame */
+    char tail[96]; /* from behind the payload to the closing brace */
+    size_t tail_size;
+    size_t header_size; /* of the frame header alone */
+    size_t size;        /* of the whole frame */
 };
 
 /* false: names too long for a frame (a fault of the catalogue). */
 bool envelope_begin(struct envelope *e, const struct lane *lane, const struct operation *operation,
-    const struct record *record, struct slice payload);
+    const struct record *record, struct slice payload, struct slice cursor);
+/* A message of ours that goes through a log: {"type":..,<payload key>:<data>}. */
+void envelope_begin_plain(struct envelope *e, const struct lane *lane, const char *type, struct slice data);
 void envelope_write(const struct envelope *e, char *out); /* e->size bytes */
+
+enum envelope_variant { ENVELOPE_REPLAYED, ENVELOPE_REDELIVERED, ENVELOPE_BACKFILL };
+enum { ENVELOPE_VARIANT_EXTRA = 64 };
+
+/* Appends the variant of a frame that envelope_write wrote: no cursor, and marked. */
+void envelope_add_variant(struct buffer *out, struct slice frame, size_t header_size, size_t tail_size,
+    enum envelope_variant variant);
 
 /* The event's id: the same on any instance and at any repeat, another one under another operation, and
    another one when the topic was deleted and made again. "topic:partition:offset:hash of record time and

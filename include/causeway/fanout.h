@@ -1,16 +1,21 @@
-/* The fan-out of one loop: its sessions, the rooms they stand in, and their positions in the hot log.
-   A session has no queue. Live means that its position is the head; joining, lagging behind a slow socket and
-   being held are one state, behind, served by walking on from the position, through the entries of its rooms,
-   until the socket is full.
-   @thread the loop that owns it. No lock, no query and no allocation per receiver while events go out. */
+/* The fan-out of one loop: its sessions, the rooms they stand in, and their positions in the logs.
+   A session has no queue. Live means that its position is the head of the hot log; joining, resuming, lagging
+   behind a slow socket and being held are one state, behind, served by walking on from the position, through
+   the entries of its rooms, until the socket is full. What is older than the hot log is walked in a window, a
+   log of the same shape that is filled from Kafka.
+   @thread the loop that owns it. No lock, no query and no allocation per receiver while live events go out.
+ */
 #pragma once
 
 #include "causeway/hotlog.h"
+#include "causeway/origin.h"
 
 #include <sys/uio.h>
 
 struct fanout;
 struct session;
+
+enum { FANOUT_LOGS_MAX = 8 /* the hot log is number 0, windows follow */ };
 
 /* How a session's frames leave. `transport` is the session's own pointer. */
 struct transport_hooks {
@@ -19,11 +24,16 @@ struct transport_hooks {
     size_t (*write)(void *transport, const struct iovec *parts, int count);
     /* The rest of the one frame that was cut in the middle: goes out before anything else. */
     void (*keep)(void *transport, const char *rest, size_t size);
-    /* Records [from, to) of this partition are no longer held and were not looked at for this session. */
-    void (*gap)(void *transport, struct slice topic, int32_t partition, int64_t from, int64_t to);
+    /* The logs no longer hold what the session needs: everything since `origin` (held for the callee). It
+     * waits until session_enter. */
+    void (*away)(void *transport, struct session *s, struct origin *origin);
+    /* The session has come to the head of the hot log, for the first time or after it was away; a side walk,
+     * to its end. It may be destroyed here. */
+    void (*arrived)(void *transport, struct session *s);
 };
 
-struct fanout *fanout_create(struct hotlog *log, struct rooms *rooms, const struct transport_hooks *hooks);
+struct fanout *fanout_create(
+    struct hotlog *const *logs, size_t log_count, struct rooms *rooms, const struct transport_hooks *hooks);
 void fanout_destroy(struct fanout *f); /* its sessions have been destroyed */
 
 /* One turn: new entries to the live sessions, then a bounded share of work for those behind. true: there is
@@ -32,18 +42,38 @@ bool fanout_turn(struct fanout *f);
 /* Are there entries that no turn has seen? For the moment before the loop sleeps. */
 bool fanout_pending(const struct fanout *f);
 
+/* Tells the writers of the windows who walks them, and how far; each turn does. */
+void fanout_report(struct fanout *f);
+
 struct fanout_counts {
     size_t sessions, behind;
-    uint64_t deliveries, bytes; /* since the last call */
+    uint64_t deliveries, bytes, replayed; /* since the last call */
 };
 struct fanout_counts fanout_counts(struct fanout *f);
 
 /* --- sessions --- */
 
-/* Held at the current position until session_start: nothing is delivered, nothing is missed. */
+/* Held at the head until session_start: nothing is delivered, nothing is missed. */
 struct session *session_create(struct fanout *f, uint16_t lane, void *transport);
 void session_destroy(struct session *s); /* NULL is fine; not from within a transport hook */
 void session_start(struct session *s);
+
+/* For a held session: where it goes on from. By position in one of the logs (exact), or by place in Kafka
+   (holds the origin). session_enter also ends the waiting that `away` began. */
+void session_set_position(struct session *s, unsigned log, uint64_t position);
+void session_set_origin(struct session *s, struct origin *origin);
+void session_enter(struct session *s, unsigned log, uint64_t position, struct origin *origin);
+
+/* A walk beside the session's own, which is held meanwhile: the same transport, but other rooms, up to where
+   the session stands. Its events are marked as backfill. After `arrived` it is destroyed by the caller, and
+   the session released. */
+struct session *session_side(struct session *main);
+void session_set_side_position(struct session *side, unsigned log, uint64_t position);
+void session_join_all_of(struct session *s, const struct session *other);
+void session_hold(struct session *s);
+/* Only one that stands in the hot log can be held; another first has to arrive there. */
+bool session_can_be_held(const struct session *s);
+void session_release(struct session *s);
 
 /* Standing in a room means: what the log holds of it from the session's position on is delivered. Leaving it:
    nothing of it is pending any more. true when that changed something. */
@@ -54,4 +84,9 @@ size_t session_rooms(const struct session *s);
 
 /* The socket takes bytes again. */
 void session_writable(struct session *s);
+/* At the head of the hot log, with nothing to be marked any more: the log's latest cursor holds for it. */
 bool session_is_live(const struct session *s);
+bool session_is_side(const struct session *s);
+uint64_t session_until(
+    const struct session *s); /* side walks: where they end in the hot log; else HOTLOG_NOWHERE */
+uint64_t session_position(const struct session *s); /* in the hot log; of a live or held session */

@@ -26,19 +26,13 @@ struct hotlog_settings {
 struct hotlog *hotlog_create(const struct hotlog_settings *settings, struct rooms *rooms);
 void hotlog_destroy(struct hotlog *log); /* after all threads that used it */
 
-/* --- partitions: dense numbers for (topic, partition), so that positions in Kafka are vectors ---
-   hotlog_partition: writer only, adds when unknown. The others: any thread, for numbers below
-   hotlog_partitions. */
-uint32_t hotlog_partition(struct hotlog *log, struct slice topic, int32_t partition, int64_t next_offset);
-uint32_t hotlog_partitions(const struct hotlog *log);
-struct slice hotlog_partition_topic(const struct hotlog *log, uint32_t partition);
-int32_t hotlog_partition_number(const struct hotlog *log, uint32_t partition);
-
 /* --- writing --- */
 struct hotlog_append {
-    uint32_t partition; /* from hotlog_partition */
+    uint32_t partition; /* partitions.h */
     int64_t offset;
-    const uint32_t *rooms; /* distinct; held by the caller; the log takes over these holds */
+    uint16_t head_size,
+        tail_size;         /* of the frame: what is another in a frame for those who may have had it */
+    const uint32_t *rooms; /* held by the caller; the log takes over these holds */
     size_t room_count;
     const uint32_t *except; /* likewise; sessions in one of these do not get it */
     size_t except_count;
@@ -53,10 +47,24 @@ char *hotlog_reserve(struct hotlog *log, size_t size);
 /* Appends an entry with the reserved frame; not visible before hotlog_publish. Returns its sequence number.
  */
 uint64_t hotlog_append(struct hotlog *log, const struct hotlog_append *entry);
-/* The writer has dealt with this record, whether entries came of it or not. */
+/* The writer has dealt with everything of the partition before this offset. The first call says where reading
+ * begins. */
 void hotlog_advance(struct hotlog *log, uint32_t partition, int64_t next_offset);
 /* Makes everything appended visible. The caller wakes the readers. */
 void hotlog_publish(struct hotlog *log);
+/* The sequence that the next entry will have. */
+uint64_t hotlog_next(const struct hotlog *log);
+/* How much of the log, in percent, has been written since this sequence. */
+unsigned hotlog_fill(const struct hotlog *log, uint64_t since);
+/* Windows: nothing older can be walked from now on; sessions that still do find themselves before the tail.
+ */
+void hotlog_evict_all(struct hotlog *log);
+/* Windows, after hotlog_evict_all, when nobody walks the log any more: its places in Kafka are forgotten too.
+ */
+void hotlog_restart(struct hotlog *log);
+/* Windows: nothing will follow `end` for those who came to it; they go on at `next` in the hot log. Any later
+ * append begins a new stretch. */
+void hotlog_end(struct hotlog *log, uint64_t end, uint64_t next);
 /* How much of the log, in percent, lies between the slowest reader's hotlog_done and the end: what eviction
    would take from readers that merely have not come to it yet. A writer that finds it high should wait. */
 unsigned hotlog_backlog(const struct hotlog *log);
@@ -67,6 +75,7 @@ struct hotlog_entry {
     uint32_t frame_size;
     uint32_t partition;
     int64_t offset;
+    uint16_t head_size, tail_size;
     const uint32_t *rooms; /* room_count rooms, then except_count exceptions */
     uint16_t room_count, except_count;
     bool ephemeral;
@@ -82,8 +91,14 @@ struct hotlog_reader *hotlog_reader_create(struct hotlog *log);
 uint64_t hotlog_pin(struct hotlog_reader *r); /* returns the tail: nothing older can be read */
 void hotlog_unpin(struct hotlog_reader *r);
 uint64_t hotlog_head(const struct hotlog *log);
+uint64_t hotlog_tail(const struct hotlog *log);
 /* This reader has dealt with everything before `position`. */
 void hotlog_done(struct hotlog_reader *r, uint64_t position);
+/* ... and so many sessions of this reader still walk the log. */
+void hotlog_done_by(struct hotlog_reader *r, uint64_t position, size_t sessions);
+size_t hotlog_walkers(const struct hotlog *log); /* of all readers; writer */
+/* Is `position` the end of a stretch? *next (may be NULL) is where to go on in the hot log. */
+bool hotlog_ended(const struct hotlog *log, uint64_t position, uint64_t *next);
 
 /* Pinned, tail <= sequence < head. */
 struct hotlog_entry hotlog_get(const struct hotlog *log, uint64_t sequence);
@@ -93,15 +108,24 @@ struct hotlog_run hotlog_find(const struct hotlog *log, uint32_t room, uint64_t 
  * Any thread that holds the room. */
 uint64_t hotlog_room_end(const struct hotlog *log, uint32_t room);
 
-/* --- what an evicted position missed --- */
-struct hotlog_gap {
-    uint32_t partitions; /* those that were known at the returned position */
-    int64_t *from, *to;  /* one piece of memory: the caller frees `from` */
-};
+/* --- positions and places in Kafka ---
+   Now and then the log notes where it stood in Kafka (a point); points outlive the entries, ever more
+   coarsely. Any thread. Vectors are next offsets by partition number; a partition that a vector is too short
+   for counts as not begun. */
 
-/* For a position below the tail: the first position at or after the tail whose place in Kafka is known;
-   from[i] and to[i] are the offsets at or before `position`, and at the returned position. That may lie
-   beyond a head that was read before. Pinned; any reader. */
-uint64_t hotlog_skip(struct hotlog *log, uint64_t position, struct hotlog_gap *gap);
+uint32_t hotlog_place_count(struct hotlog *log); /* partitions that have begun */
+/* Fills `next` (count of them) with the place at or before `position`, and returns the position that is known
+ * to be there. */
+uint64_t hotlog_place_before(struct hotlog *log, uint64_t position, int64_t *next, uint32_t count);
+/* ... at or after `position`: everything before it lies before that place. */
+void hotlog_place_after(struct hotlog *log, uint64_t position, int64_t *next, uint32_t count);
+/* The last known position whose place is nowhere beyond this one: from there on the log has all that follows.
+ * HOTLOG_NOWHERE: it begins later. */
+uint64_t hotlog_enter(struct hotlog *log, const int64_t *next, uint32_t count);
+/* The first known position from which on nothing lies before this place, up to the head. HOTLOG_NOWHERE: not
+ * known yet. */
+uint64_t hotlog_beyond(struct hotlog *log, const int64_t *next, uint32_t count);
+
+#define HOTLOG_NOWHERE UINT64_MAX
 
 size_t hotlog_bytes(const struct hotlog *log); /* frames held; any thread, approximate */

@@ -2,6 +2,7 @@
    Each function says on which thread it may be called. */
 #pragma once
 
+#include "causeway/checkpoint.h"
 #include "causeway/record.h"
 
 #include <stdbool.h>
@@ -30,6 +31,23 @@ bool kafka_settings_check(const struct kafka_settings *settings, char *fault, si
    position is kept over broken connections and new handles of librdkafka; nothing is committed to Kafka. */
 struct kafka_source;
 
+/* Where a partition is to be read from instead of that. Below the low watermark reading starts there. With an
+   anchor, reading does not begin before that record was looked for: is it another log, it is read from its
+   beginning; does the log end before `offset`, from behind the anchor, or without one at its end. `placed` is
+   told `offset`, and then `jump` where reading really starts. */
+struct kafka_source_start {
+    struct slice topic;
+    int32_t partition;
+    int64_t offset;
+    struct anchor anchor; /* a record before `offset`, best the last; its offset -1: none is known */
+};
+
+enum kafka_jump {
+    JUMP_RETENTION, /* what comes next in the log was deleted: to the oldest record there is */
+    JUMP_TRUNCATED, /* the log's end was lost: back to behind a record that is known to have stayed */
+    JUMP_RECREATED, /* another log of the same name: to its oldest record */
+};
+
 /* All on the source's own thread. What they are given is valid during the call. */
 struct kafka_source_hooks {
     /* In partition order, offsets ascending except after a jump backwards. */
@@ -37,16 +55,25 @@ struct kafka_source_hooks {
     /* After the records that were at hand (at most `batch_max` of them), before the thread waits again: time
      * to publish. */
     void (*batch_done)(void *owner);
-    /* The brokers no longer have the position `from` (retention, truncation, a topic made again): reading
-     * goes on at `to`. May be NULL. */
-    void (*jump)(void *owner, struct slice topic, int32_t partition, int64_t from, int64_t to);
+    /* The brokers no longer have the position `from`: reading goes on at `to`, and the record handed on next
+     * is the first one there. Every 10 s, and after trouble, it is looked whether the log is still the same.
+     * After TRUNCATED and RECREATED offsets start over; records of the new life may have been handed on
+     * before it was noticed, and come again. May be NULL. */
+    void (*jump)(
+        void *owner, struct slice topic, int32_t partition, int64_t from, int64_t to, enum kafka_jump why);
+    /* It is settled where this partition is read from. Before its first record; again after nothing. May be
+     * NULL. */
+    void (*placed)(void *owner, struct slice topic, int32_t partition, int64_t offset);
+    /* Every turn of the thread, ten times a second at least. May be NULL. */
+    void (*turn)(void *owner);
 };
 
 /* Starts the thread. Brokers that are away and topics that do not exist yet are waited for, for ever.
-   `settings` must have passed kafka_settings_check. Topics and hooks are copied; a topic named twice is read
-   once. */
+   `settings` must have passed kafka_settings_check. Topics, starts and hooks are copied; a topic named twice
+   is read once. */
 struct kafka_source *kafka_source_create(const struct kafka_settings *settings, const struct slice *topics,
-    size_t topic_count, size_t batch_max, const struct kafka_source_hooks *hooks, void *owner);
+    size_t topic_count, const struct kafka_source_start *starts, size_t start_count, size_t batch_max,
+    const struct kafka_source_hooks *hooks, void *owner);
 /* Stops and joins the thread, which takes about a second at most. NULL is fine. */
 void kafka_source_destroy(struct kafka_source *s);
 

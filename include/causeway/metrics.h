@@ -24,6 +24,10 @@
     X(DELIVERED, COUNTER, "causeway_deliveries_total", "Events handed over to sockets.", "")                 \
     X(DELIVERED_BYTES, COUNTER, "causeway_delivered_bytes_total", "Bytes of events handed over to sockets.", \
         "")                                                                                                  \
+    X(RESUMES, COUNTER, "causeway_resumes_total", "Cursors that clients came back with, by result.",         \
+        "result")                                                                                            \
+    X(BEHIND_EVENTS, COUNTER, "causeway_replayed_events_total",                                              \
+        "Events handed over to sessions that were behind.", "")                                              \
     X(GAPS, COUNTER, "causeway_gaps_total", "Gap messages sent, by reason.", "reason")                       \
     X(MESSAGES, COUNTER, "causeway_client_messages_total", "Messages from clients, by type.", "type")        \
     X(ERRORS, COUNTER, "causeway_client_errors_total", "Error messages to clients, by code.", "code")        \
@@ -32,6 +36,13 @@
     X(DB_UP, GAUGE, "causeway_database_up", "1 while PostgreSQL answers.", "")                               \
     X(DB_QUERIES, COUNTER, "causeway_database_queries_total", "Queries sent, by lookup outcome.", "outcome") \
     X(DB_SHARED, COUNTER, "causeway_database_shared_total", "Lookups that shared a query in flight.", "")    \
+    X(REPLAYED, COUNTER, "causeway_replay_records_total", "Records read from Kafka's history.", "")          \
+    X(CHECKPOINTS, COUNTER, "causeway_checkpoints_written_total", "Checkpoints that Kafka acknowledged.",    \
+        "")                                                                                                  \
+    X(CHECKPOINT_READS, COUNTER, "causeway_checkpoint_reads_total", "Checkpoints asked for, by outcome.",    \
+        "outcome")                                                                                           \
+    X(CHECKPOINT_FETCHES, COUNTER, "causeway_checkpoint_fetches_total",                                      \
+        "Times that checkpoints had to be read from Kafka.", "")                                             \
     X(DELAY, HISTOGRAM, "causeway_delivery_delay_seconds", "From the record's timestamp to the hot log.", "")
 
 enum metric_id {

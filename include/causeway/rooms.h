@@ -16,6 +16,9 @@ enum { ROOM_NONE = UINT32_MAX, ROOM_NAME_MAX = 512 };
 struct rooms *rooms_create(void);
 void rooms_destroy(struct rooms *r);
 
+/* Where everybody of a lane stands: no name that a client or a catalogue could say. */
+#define ROOM_OF_ALL SLICE("\x01")
+
 /* The number of this room, held once more for the caller. Names are 1 to ROOM_NAME_MAX bytes. */
 uint32_t rooms_hold(struct rooms *r, uint16_t lane, struct slice name);
 void rooms_hold_again(struct rooms *r, uint32_t room);

@@ -99,10 +99,11 @@ static int serve(const struct config *config)
     if (fine)
         sigwait(&signals, &signal_number);
     log_info("serve", "stopping signal=%d", signal_number);
+    bool refused = bridge_refused(bridge);
     bridge_destroy(bridge);
     buffer_finish(&ports);
     buffer_finish(&fault);
-    return fine ? 0 : 1;
+    return refused ? EXIT_SETTINGS : fine ? 0 : 1;
 }
 
 int cli_serve(int argc, char **argv)

@@ -1,35 +1,9 @@
-#include "causeway/client.h"
+#include "client_internal.h"
 
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
 
 #include <stdlib.h>
-
-enum { JOINS_IN_FLIGHT_MAX = 32 };
-
-enum client_state { CLIENT_WAITING, CLIENT_ATTACHING, CLIENT_ATTACHED, CLIENT_REFUSED };
-
-/* A join that waits for its lookup. A leave that comes in between takes it back. */
-struct pending_join {
-    struct pending_join *next;
-    uint64_t tag;
-    bool taken_back;
-    size_t size;
-    char room[];
-};
-
-struct client {
-    struct client_settings settings;
-    const struct client_hooks *hooks;
-    void *owner, *transport;
-    struct session *session;
-    struct grants *grants;
-    char *user_json;
-    struct pending_join *joins;
-    size_t join_count;
-    uint64_t next_tag;
-    enum client_state state;
-};
 
 static void on_lookup(
     void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
@@ -39,9 +13,8 @@ static void on_lookup(
 }
 
 static void on_attached(void *owner, enum grants_outcome outcome, const struct slice *rooms, size_t count);
-static void on_decided(void *owner, struct slice room, enum grants_outcome outcome, uint64_t tag);
 
-static const struct grants_hooks grants_hooks = {on_lookup, on_attached, on_decided};
+static const struct grants_hooks grants_hooks = {on_lookup, on_attached, client_on_decided};
 
 struct client *client_create(
     const struct client_settings *settings, const struct client_hooks *hooks, void *owner, void *transport)
@@ -59,16 +32,26 @@ void client_destroy(struct client *c)
 {
     if (!c)
         return;
-    while (c->joins) {
-        struct pending_join *next = c->joins->next;
-        free(c->joins);
-        c->joins = next;
-    }
+    client_forget_joins(c);
+    client_forget_notes(c);
+    client_forget_sides(c);
     session_destroy(c->session);
     grants_destroy(c->grants);
     catalogue_release(c->settings.catalogue);
     free(c->user_json);
+    free(c->resume_cursor);
+    free(c->resume_rooms);
+    free(c->gaps);
     free(c);
+}
+
+void client_set_resume(struct client *c, struct slice cursor, struct slice rooms)
+{
+    CHECK(!c->resume_cursor && !c->resume_rooms);
+    if (cursor.size > 0)
+        c->resume_cursor = xstrndup(cursor.data, cursor.size);
+    if (rooms.size > 0)
+        c->resume_rooms = xstrndup(rooms.data, rooms.size);
 }
 
 void client_attach(struct client *c, const char *user, const char *user_json)
@@ -98,20 +81,72 @@ static void emit_connected(struct client *c)
         buffer_add_json_text(&data, role);
     }
     buffer_add_byte(&data, '}');
-    c->hooks->emit(c->owner, "connected", buffer_slice(&data));
+    char cursor[CURSOR_TEXT_MAX + 1];
+    size_t size = c->resume_cursor ? 0 : c->hooks->cursor(c->owner, session_position(c->session), cursor);
+    struct slice shown = c->resume_cursor ? slice_of(c->resume_cursor) : (struct slice){cursor, size};
+    c->hooks->emit(c->owner, "connected", buffer_slice(&data), shown);
     buffer_finish(&data);
 }
 
 static void on_attached(void *owner, enum grants_outcome outcome, const struct slice *rooms, size_t count)
 {
     struct client *c = owner;
-    c->state = outcome == GRANTS_ALLOWED ? CLIENT_ATTACHED : CLIENT_REFUSED;
+    if (outcome != GRANTS_ALLOWED) {
+        c->state = CLIENT_REFUSED;
+        c->hooks->attached(c->owner, outcome);
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         session_join(c->session, rooms[i]);
-    c->hooks->attached(c->owner, outcome);
-    if (outcome != GRANTS_ALLOWED)
+    client_begin_resume(c);
+}
+
+/* Oldest first, though each was put before the others. */
+static void say_notes(struct client *c, struct note *n)
+{
+    if (!n)
         return;
+    say_notes(c, n->next);
+    c->hooks->emit(c->owner, n->type, buffer_slice(&n->data), NO_SLICE);
+}
+
+void client_forget_notes(struct client *c)
+{
+    while (c->notes) {
+        struct note *next = c->notes->next;
+        buffer_finish(&c->notes->data);
+        free(c->notes);
+        c->notes = next;
+    }
+}
+
+void client_say(struct client *c, const char *type, struct slice data_json)
+{
+    if (!c->early) {
+        c->hooks->emit(c->owner, type, data_json, NO_SLICE);
+        return;
+    }
+    struct note *n = xcalloc(1, sizeof *n);
+    *n = (struct note){.next = c->notes, .type = type};
+    buffer_add_slice(&n->data, data_json);
+    c->notes = n;
+}
+
+void client_begin_when_settled(struct client *c)
+{
+    if (c->state != CLIENT_ATTACHING || c->locate_tag != 0)
+        return;
+    for (const struct pending_join *p = c->joins; p; p = p->next)
+        if (p->resuming)
+            return;
+    c->state = CLIENT_ATTACHED;
+    c->hooks->attached(c->owner, GRANTS_ALLOWED);
     emit_connected(c);
+    for (size_t i = 0; i < c->gap_count; i++)
+        client_gap(c, &c->gaps[i]);
+    c->gap_count = 0;
+    say_notes(c, c->notes);
+    client_forget_notes(c);
     session_start(c->session);
 }
 
@@ -127,17 +162,7 @@ void client_error(struct client *c, const char *code, const char *message, struc
         buffer_add_json_text(&data, room);
     }
     buffer_add_byte(&data, '}');
-    c->hooks->emit(c->owner, "error", buffer_slice(&data));
-    buffer_finish(&data);
-}
-
-static void emit_room(struct client *c, const char *type, struct slice room)
-{
-    struct buffer data = {0};
-    buffer_add_text(&data, "{\"roomId\":");
-    buffer_add_json_text(&data, room);
-    buffer_add_byte(&data, '}');
-    c->hooks->emit(c->owner, type, buffer_slice(&data));
+    client_say(c, "error", buffer_slice(&data));
     buffer_finish(&data);
 }
 
@@ -147,7 +172,7 @@ static void command_ping(struct client *c, const struct json *j, uint32_t data)
 {
     (void)j;
     (void)data;
-    c->hooks->emit(c->owner, "pong", (struct slice){NULL, 0});
+    c->hooks->emit(c->owner, "pong", NO_SLICE, NO_SLICE);
 }
 
 static void command_auth(struct client *c, const struct json *j, uint32_t data)
@@ -155,64 +180,11 @@ static void command_auth(struct client *c, const struct json *j, uint32_t data)
     struct buffer scratch = {0};
     struct slice token = json_string(j, json_find(j, data, SLICE("token")), &scratch);
     if (c->state != CLIENT_WAITING)
-        client_error(c, "bad_message", "already authenticated", (struct slice){NULL, 0});
+        client_error(c, "bad_message", "already authenticated", NO_SLICE);
     else if (!token.data)
-        client_error(c, "bad_message", "auth needs data.token, a string", (struct slice){NULL, 0});
+        client_error(c, "bad_message", "auth needs data.token, a string", NO_SLICE);
     else
         c->hooks->authenticate(c->owner, token);
-    buffer_finish(&scratch);
-}
-
-/* The room that a command names; empty after an error message. */
-static struct slice room_of(struct client *c, const struct json *j, uint32_t data, struct buffer *scratch)
-{
-    struct slice room = json_string(j, json_find(j, data, SLICE("roomId")), scratch);
-    if (room.size > 0 && room.size <= ROOM_NAME_MAX)
-        return room;
-    client_error(c, "bad_message", "data.roomId must be a string of 1 to 512 bytes", (struct slice){NULL, 0});
-    return (struct slice){NULL, 0};
-}
-
-static void ask_to_join(struct client *c, struct slice room)
-{
-    struct pending_join *p = xcalloc(1, sizeof *p + room.size);
-    p->tag = ++c->next_tag;
-    p->size = room.size;
-    memcpy(p->room, room.data, room.size);
-    p->next = c->joins;
-    c->joins = p;
-    c->join_count++;
-    grants_request(c->grants, room, p->tag);
-}
-
-static void command_join(struct client *c, const struct json *j, uint32_t data)
-{
-    struct buffer scratch = {0};
-    struct slice room = room_of(c, j, data, &scratch);
-    if (room.size == 0)
-        goto done;
-    if (session_stands_in(c->session, room))
-        emit_room(c, "room-joined", room);
-    else if (session_rooms(c->session) + c->join_count >= c->settings.rooms_max)
-        client_error(c, "too_many_rooms", "leave a room before joining another", room);
-    else if (c->join_count >= JOINS_IN_FLIGHT_MAX)
-        client_error(c, "unavailable", "too many joins at once; wait for the answers", room);
-    else
-        ask_to_join(c, room);
-done:
-    buffer_finish(&scratch);
-}
-
-static void command_leave(struct client *c, const struct json *j, uint32_t data)
-{
-    struct buffer scratch = {0};
-    struct slice room = room_of(c, j, data, &scratch);
-    if (room.size > 0) {
-        for (struct pending_join *p = c->joins; p; p = p->next)
-            p->taken_back |= slice_equal((struct slice){p->room, p->size}, room);
-        session_leave(c->session, room);
-        emit_room(c, "room-left", room);
-    }
     buffer_finish(&scratch);
 }
 
@@ -223,8 +195,9 @@ static const struct {
 } commands[] = {
     {"ping", false, command_ping},
     {"auth", false, command_auth},
-    {"join-room", true, command_join},
-    {"leave-room", true, command_leave},
+    {"join-room", true, client_command_join},
+    {"leave-room", true, client_command_leave},
+    {"resume", true, client_command_resume},
 };
 
 void client_command(struct client *c, struct slice type, const struct json *j, uint32_t data)
@@ -234,58 +207,41 @@ void client_command(struct client *c, struct slice type, const struct json *j, u
             continue;
         metric_add(metric_label(METRIC_MESSAGES, commands[i].name), 1);
         if (commands[i].attached && c->state != CLIENT_ATTACHED)
-            client_error(c, "unauthorized", "authenticate first", (struct slice){NULL, 0});
+            client_error(c, "unauthorized", "authenticate first", NO_SLICE);
         else
             commands[i].run(c, j, data);
         return;
     }
     metric_add(metric_label(METRIC_MESSAGES, "unknown"), 1);
-    client_error(c, "unknown_type", "this message type is not known", (struct slice){NULL, 0});
-}
-
-static const struct {
-    const char *label, *code, *message;
-} outcomes[] = {
-    [GRANTS_ALLOWED] = {"allowed", "", ""},
-    [GRANTS_NO_USER] = {"no_user", "forbidden", "you may not join this room"},
-    [GRANTS_FORBIDDEN] = {"forbidden", "forbidden", "you may not join this room"},
-    [GRANTS_TOO_MANY] = {"too_many", "too_many_rooms", "leave a room before joining another"},
-    [GRANTS_UNAVAILABLE] = {"unavailable", "unavailable", "rights cannot be looked up now; try again"},
-};
-
-static struct pending_join *take_join(struct client *c, uint64_t tag)
-{
-    for (struct pending_join **at = &c->joins; *at; at = &(*at)->next) {
-        struct pending_join *p = *at;
-        if (p->tag == tag) {
-            *at = p->next;
-            c->join_count--;
-            return p;
-        }
-    }
-    return NULL;
-}
-
-static void on_decided(void *owner, struct slice room, enum grants_outcome outcome, uint64_t tag)
-{
-    struct client *c = owner;
-    struct pending_join *p = take_join(c, tag);
-    CHECK(p);
-    bool taken_back = p->taken_back;
-    free(p);
-    metric_add(metric_label(METRIC_JOINS, outcomes[outcome].label), 1);
-    if (outcome != GRANTS_ALLOWED) {
-        client_error(c, outcomes[outcome].code, outcomes[outcome].message, room);
-    } else if (!taken_back) {
-        session_join(c->session, room);
-        emit_room(c, "room-joined", room);
-    }
+    client_error(c, "unknown_type", "this message type is not known", NO_SLICE);
 }
 
 void client_writable(struct client *c)
 {
     if (c->session)
         session_writable(c->session);
+    if (c->sides && c->sides->session)
+        session_writable(c->sides->session);
+}
+
+/* The session of the client itself is 0; that of a side walk has the number of its cursor's question. */
+uint64_t client_session_tag(struct client *c, struct session *s)
+{
+    return s == c->session ? 0 : c->sides->tag;
+}
+
+struct session *client_session(struct client *c, uint64_t tag)
+{
+    if (tag == 0)
+        return c->session;
+    return c->sides && c->sides->tag == tag ? c->sides->session : NULL;
+}
+
+size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
+{
+    if (c->state != CLIENT_ATTACHED || !session_is_live(c->session))
+        return 0;
+    return c->hooks->cursor(c->owner, session_position(c->session), out);
 }
 
 bool client_is_attached(const struct client *c)
@@ -296,13 +252,4 @@ bool client_is_attached(const struct client *c)
 bool client_is_waiting(const struct client *c)
 {
     return c->state == CLIENT_WAITING;
-}
-
-void client_gap_json(
-    struct buffer *out, struct slice topic, int32_t partition, int64_t from, int64_t to, const char *reason)
-{
-    buffer_add_text(out, "{\"topic\":");
-    buffer_add_json_text(out, topic);
-    buffer_print(out, ",\"partition\":%d,\"from\":\"%lld\",\"to\":\"%lld\",\"reason\":\"%s\"}", partition,
-        (long long)from, (long long)to, reason);
 }

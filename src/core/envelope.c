@@ -62,8 +62,21 @@ size_t envelope_id(char *out, size_t size, const struct record *record, const st
     return n < 0 || (size_t)n >= size ? 0 : (size_t)n;
 }
 
+/* The frame around `text` (which stands behind the room for its header), the payload and the tail. */
+static void finish(struct envelope *e, size_t text, struct slice payload, const char *tail)
+{
+    e->tail_size = strlen(tail);
+    memcpy(e->tail, tail, e->tail_size);
+    size_t message = text + payload.size + e->tail_size;
+    e->header_size = frame_header(e->head, FRAME_TEXT, message);
+    memmove(e->head + e->header_size, e->head + FRAME_HEADER_MAX, text);
+    e->head_size = e->header_size + text;
+    e->payload = payload;
+    e->size = e->header_size + message;
+}
+
 bool envelope_begin(struct envelope *e, const struct lane *lane, const struct operation *operation,
-    const struct record *record, struct slice payload)
+    const struct record *record, struct slice payload, struct slice cursor)
 {
     char id[384], time[32];
     if (envelope_id(id, sizeof id, record, operation) == 0)
@@ -76,18 +89,40 @@ bool envelope_begin(struct envelope *e, const struct lane *lane, const struct op
         SLICE_ARGS(lane->payload_key));
     if (n < 0 || (size_t)n >= room)
         return false;
-    size_t message = (size_t)n + payload.size + 1; /* and the closing brace */
-    size_t header = frame_header(e->head, FRAME_TEXT, message);
-    memmove(e->head + header, text, (size_t)n);
-    e->head_size = header + (size_t)n;
-    e->payload = payload;
-    e->size = header + message;
+    char tail[sizeof e->tail] = "}";
+    if (cursor.size > 0)
+        snprintf(tail, sizeof tail, ",\"cursor\":\"%.*s\"}", SLICE_ARGS(cursor));
+    finish(e, (size_t)n, payload, tail);
     return true;
+}
+
+void envelope_begin_plain(struct envelope *e, const struct lane *lane, const char *type, struct slice data)
+{
+    int n = snprintf(e->head + FRAME_HEADER_MAX, sizeof e->head - FRAME_HEADER_MAX,
+        "{\"type\":\"%s\",\"%.*s\":", type, SLICE_ARGS(lane->payload_key));
+    CHECK(n > 0 && (size_t)n < sizeof e->head - FRAME_HEADER_MAX);
+    finish(e, (size_t)n, data, "}");
 }
 
 void envelope_write(const struct envelope *e, char *out)
 {
     memcpy(out, e->head, e->head_size);
     memcpy(out + e->head_size, e->payload.data, e->payload.size);
-    out[e->size - 1] = '}';
+    memcpy(out + e->size - e->tail_size, e->tail, e->tail_size);
+}
+
+void envelope_add_variant(struct buffer *out, struct slice frame, size_t header_size, size_t tail_size,
+    enum envelope_variant variant)
+{
+    static const struct slice tails[] = {
+        [ENVELOPE_REPLAYED] = {"}", 1},
+        [ENVELOPE_REDELIVERED] = {",\"redelivered\":true}", 20},
+        [ENVELOPE_BACKFILL] = {",\"redelivered\":true,\"backfill\":true}", 36},
+    };
+    struct slice body = {frame.data + header_size, frame.size - header_size - tail_size};
+    char header[FRAME_HEADER_MAX];
+    size_t size = frame_header(header, FRAME_TEXT, body.size + tails[variant].size);
+    buffer_add(out, header, size);
+    buffer_add_slice(out, body);
+    buffer_add_slice(out, tails[variant]);
 }

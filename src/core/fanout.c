@@ -8,14 +8,19 @@
  * at most. */
 enum { BEHIND_BYTES_PER_TURN = 2 * 1024 * 1024, BEHIND_SESSIONS_PER_TURN = 128 };
 
-struct fanout *fanout_create(struct hotlog *log, struct rooms *rooms, const struct transport_hooks *hooks)
+struct fanout *fanout_create(
+    struct hotlog *const *logs, size_t log_count, struct rooms *rooms, const struct transport_hooks *hooks)
 {
+    CHECK(log_count > 0 && log_count <= FANOUT_LOGS_MAX);
     struct fanout *f = xcalloc(1, sizeof *f);
-    f->log = log;
-    f->reader = hotlog_reader_create(log);
+    for (size_t i = 0; i < log_count; i++)
+        f->views[i] = (struct view){.log = logs[i], .reader = hotlog_reader_create(logs[i])};
+    for (size_t i = 1; i < log_count; i++)
+        hotlog_done_by(f->views[i].reader, UINT64_MAX, 0);
+    f->view_count = log_count;
     f->rooms = rooms;
     f->hooks = hooks;
-    f->position = hotlog_head(log);
+    f->position = hotlog_head(logs[HOT]);
     f->memo = xcalloc(MEMO_SLOTS, sizeof *f->memo);
     for (size_t i = 0; i < MEMO_SLOTS; i++)
         f->memo[i].room = ROOM_NONE;
@@ -28,6 +33,9 @@ void fanout_destroy(struct fanout *f)
     if (!f)
         return;
     CHECK(f->sessions == 0);
+    for (size_t i = 0; i < MEMO_SLOTS; i++)
+        chunk_finish(&f->memo[i]);
+    chunk_finish(f->own);
     free(f->local);
     free(f->touched);
     free(f->hit);
@@ -37,15 +45,25 @@ void fanout_destroy(struct fanout *f)
     free(f);
 }
 
+/* Has a window that somebody waits for grown, or come to its end? */
+static bool windows_moved(const struct fanout *f)
+{
+    for (size_t i = 1; i < f->view_count && f->waiting > 0; i++)
+        if (hotlog_head(f->views[i].log) != f->views[i].head ||
+            hotlog_ended(f->views[i].log, f->views[i].head, NULL))
+            return true;
+    return false;
+}
+
 bool fanout_pending(const struct fanout *f)
 {
-    return hotlog_head(f->log) != f->position || f->ready_first != NULL;
+    return hotlog_head(f->views[HOT].log) != f->position || f->ready_first != NULL || windows_moved(f);
 }
 
 struct fanout_counts fanout_counts(struct fanout *f)
 {
-    struct fanout_counts counts = {f->sessions, f->behind, f->deliveries, f->bytes};
-    f->deliveries = f->bytes = 0;
+    struct fanout_counts counts = {f->sessions, f->behind, f->deliveries, f->bytes, f->replayed};
+    f->deliveries = f->bytes = f->replayed = 0;
     return counts;
 }
 
@@ -70,7 +88,7 @@ static void touch_rooms(struct fanout *f, uint64_t head)
 {
     f->touched_count = 0;
     for (uint64_t sequence = f->position; sequence < head; sequence++) {
-        struct hotlog_entry e = hotlog_get(f->log, sequence);
+        struct hotlog_entry e = hotlog_get(f->views[HOT].log, sequence);
         for (uint16_t i = 0; i < e.room_count; i++)
             touch_room(f, e.rooms[i]);
     }
@@ -111,8 +129,8 @@ static void serve_live(struct fanout *f, uint64_t head)
 
 /* --- behind --- */
 
-/* The writer has overtaken this loop by a whole log: what the live sessions have not seen is gone, and each
- * must be told. */
+/* The writer has overtaken this loop by a whole log: what the live sessions have not seen must come from
+ * elsewhere. */
 static void all_behind(struct fanout *f, uint64_t head)
 {
     for (struct session *s = f->first; s; s = s->next)
@@ -123,44 +141,152 @@ static void all_behind(struct fanout *f, uint64_t head)
     f->position = head;
 }
 
-/* The log no longer holds where the session stands: say so, partition by partition, and go on from what there
- * is. */
-static void declare_gap(struct fanout *f, struct session *s)
+static int64_t greater(int64_t a, int64_t b)
 {
-    struct hotlog_gap gap;
-    s->position = hotlog_skip(f->log, s->position, &gap);
-    for (uint32_t i = 0; i < gap.partitions; i++)
-        if (gap.from[i] < gap.to[i])
-            f->hooks->gap(s->transport, hotlog_partition_topic(f->log, i), hotlog_partition_number(f->log, i),
-                gap.from[i], gap.to[i]);
-    free(gap.from);
+    return a > b ? a : b;
+}
+
+/* The log no longer holds where the session stands: where in Kafka was that? */
+static struct origin *place_of(struct fanout *f, const struct session *s)
+{
+    uint32_t count = hotlog_place_count(f->views[s->log].log);
+    const struct origin *before = s->origin;
+    struct origin *o =
+        origin_create(count > (before ? before->count : 0) ? count : before->count, before && before->stop);
+    if (s->position != HOTLOG_NOWHERE) {
+        hotlog_place_before(f->views[s->log].log, s->position, o->skip, o->count);
+        hotlog_place_after(f->views[s->log].log, s->position, o->mark, o->count);
+    }
+    for (uint32_t i = 0; before && i < o->count; i++) {
+        o->skip[i] = greater(o->skip[i], origin_skip(before, i));
+        o->mark[i] = greater(o->mark[i], origin_mark(before, i));
+        if (o->stop)
+            o->stop[i] = i < before->count ? before->stop[i] : 0;
+    }
+    return o;
+}
+
+static void send_away(struct fanout *f, struct session *s)
+{
+    struct origin *o = place_of(f, s);
+    origin_release(s->origin);
+    s->origin = o;
+    session_change_log(s, HOT, HOTLOG_NOWHERE);
+    s->arriving = true;
+    session_change(s, SESSION_AWAY);
+    f->hooks->away(s->transport, s, origin_hold(o));
+}
+
+static void arrive(struct fanout *f, struct session *s)
+{
+    if (s->side)
+        session_change(s, SESSION_HELD);
+    else if (s->log == HOT)
+        session_change(s, SESSION_LIVE);
+    if (s->arriving) {
+        s->arriving = false;
+        f->hooks->arrived(s->transport, s);
+    }
+}
+
+/* The session has come to the head of a window. */
+static void leave_window(struct fanout *f, struct session *s)
+{
+    uint64_t next;
+    if (!hotlog_ended(f->views[s->log].log, s->position, &next))
+        session_change(s, SESSION_WAITING);
+    else if (s->side && next >= s->until)
+        arrive(f, s);
+    else {
+        session_change_log(s, HOT, next);
+        session_change(s, SESSION_READY);
+    }
 }
 
 static void serve_behind(struct fanout *f, struct session *s)
 {
-    if (s->position < f->tail)
-        declare_gap(f, s);
-    /* Behind a gap it may stand beyond what this turn looks at: then it has to wait for the others. */
-    if (s->position <= f->position && walk(f, s, s->position, f->position, ROOM_NONE, 1))
-        session_change(s, SESSION_LIVE);
-    else if (s->state == SESSION_READY)
+    const struct view *v = &f->views[s->log];
+    if (s->position == HOTLOG_NOWHERE || s->position < v->tail) {
+        send_away(f, s);
+        return;
+    }
+    if (s->log == HOT &&
+        s->position > f->position) { /* from a window, ahead of what this loop has looked at */
+        session_change(s, SESSION_READY);
+        return;
+    }
+    uint64_t head = s->log != HOT ? v->head : s->side ? s->until : f->position;
+    if (walk(f, s, s->position, head, ROOM_NONE, 1)) {
+        if (s->log == HOT)
+            arrive(f, s);
+        else
+            leave_window(f, s);
+    } else if (s->state == SESSION_READY) {
         session_change(s, SESSION_READY); /* to the end of the queue: one chunk each */
+    }
+}
+
+/* --- windows --- */
+
+static void wake_waiting(struct fanout *f)
+{
+    for (struct session *s = f->first; s && f->waiting > 0; s = s->next)
+        if (s->state == SESSION_WAITING)
+            session_change(s, SESSION_READY);
+}
+
+/* Up to where have all sessions of this loop walked each window? Its writer waits for that. Who fell out is
+   sent away even when its socket is full, so that a window can begin anew. */
+void fanout_report(struct fanout *f)
+{
+    uint64_t least[FANOUT_LOGS_MAX];
+    size_t walkers = 0;
+    for (size_t i = 1; i < f->view_count; i++) {
+        least[i] = UINT64_MAX;
+        walkers += f->views[i].sessions;
+    }
+    for (struct session *s = f->first; s && walkers > 0; s = s->next) {
+        if (s->log == HOT)
+            continue;
+        walkers--;
+        if (s->position < hotlog_tail(f->views[s->log].log) && s->state != SESSION_HELD)
+            send_away(f, s);
+        else if (s->position < least[s->log])
+            least[s->log] = s->position;
+    }
+    for (size_t i = 1; i < f->view_count; i++)
+        hotlog_done_by(f->views[i].reader, least[i], f->views[i].sessions);
+}
+
+static void pin_all(struct fanout *f)
+{
+    for (size_t i = 0; i < f->view_count; i++) {
+        f->views[i].tail = hotlog_pin(f->views[i].reader);
+        f->views[i].head = hotlog_head(f->views[i].log);
+    }
 }
 
 bool fanout_turn(struct fanout *f)
 {
-    if (!fanout_pending(f))
+    if (!fanout_pending(f)) {
+        if (f->view_count > 1)
+            fanout_report(f); /* who walked a window may be gone */
         return false;
-    f->tail = hotlog_pin(f->reader);
-    uint64_t head = hotlog_head(f->log); /* read behind the pin, so that it is not below the tail */
-    if (f->position < f->tail)
+    }
+    if (windows_moved(f))
+        wake_waiting(f);
+    pin_all(f);
+    uint64_t head = f->views[HOT].head;
+    if (f->position < f->views[HOT].tail)
         all_behind(f, head);
     if (head > f->position)
         serve_live(f, head);
-    hotlog_done(f->reader, f->position);
+    hotlog_done(f->views[HOT].reader, f->position);
     uint64_t until = f->bytes + BEHIND_BYTES_PER_TURN;
     for (int i = 0; i < BEHIND_SESSIONS_PER_TURN && f->ready_first && f->bytes < until; i++)
         serve_behind(f, f->ready_first);
-    hotlog_unpin(f->reader);
+    fanout_report(f);
+    for (size_t i = 0; i < f->view_count; i++)
+        hotlog_unpin(f->views[i].reader);
     return f->ready_first != NULL;
 }

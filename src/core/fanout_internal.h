@@ -1,6 +1,8 @@
-/* What fanout.c (live), walk.c (from a position) and session.c (who stands where) share. */
+/* What fanout.c (turns), walk.c (from a position), chunk.c (what one write can take) and session.c (who
+ * stands where) share. */
 #pragma once
 
+#include "causeway/buffer.h"
 #include "causeway/check.h"
 #include "causeway/fanout.h"
 
@@ -8,14 +10,18 @@ enum {
     CHUNK_PARTS = 512,
     CHUNK_FRAMES = 2048,
     CHUNK_BYTES = 128 * 1024, /* near SO_SNDBUF: larger writes gain nothing */
+    CHUNK_LOOKS = 8192,       /* entries looked at for one chunk, when most of them are to be skipped */
     MEMO_SLOTS = 16,
+    HOT = 0, /* the number of the hot log */
 };
 
 enum session_state {
-    SESSION_HELD,   /* rights are being looked up */
-    SESSION_LIVE,   /* position is the fan-out's own */
-    SESSION_READY,  /* behind; the socket takes bytes; in the fan-out's queue */
-    SESSION_BLOCKED /* behind; waits for session_writable and costs nothing */
+    SESSION_HELD,    /* rights are being looked up, or a side walk is under way */
+    SESSION_LIVE,    /* position is the fan-out's own */
+    SESSION_READY,   /* behind; the socket takes bytes; in the fan-out's queue */
+    SESSION_BLOCKED, /* behind; waits for session_writable and costs nothing */
+    SESSION_WAITING, /* at the head of a window that is still being filled */
+    SESSION_AWAY     /* waits for session_enter */
 };
 
 /* A room that a session stands in, and where the session stands in the room's list. */
@@ -28,14 +34,20 @@ struct session {
     struct fanout *fanout;
     void *transport;
     uint64_t position;               /* behind: the next entry to look at */
+    struct origin *origin;           /* while entries must be compared with where it came from; else NULL */
     struct session *next, *previous; /* all sessions of the fan-out */
     struct session *ready_next, *ready_previous;
     struct membership *rooms;
     uint32_t room_count, room_capacity;
     uint32_t touched_turn;
-    uint32_t touched_room; /* the one room that this turn's entries are in, or ROOM_NONE for several */
+    uint32_t touched_room;      /* the one room that this turn's entries are in, or ROOM_NONE for several */
+    uint64_t until;             /* side walks: where the session they belong to stands, in the hot log */
+    const struct session *main; /* side walks: that session; else NULL */
     uint16_t lane;
+    uint8_t log;
     uint8_t state;
+    bool side;     /* main is set */
+    bool arriving; /* `arrived` is still to be told */
 };
 
 /* The sessions of this loop that stand in one room. */
@@ -45,31 +57,42 @@ struct local_room {
     uint32_t touched_turn;
 };
 
+/* A log as this loop sees it in this turn. */
+struct view {
+    struct hotlog *log;
+    struct hotlog_reader *reader;
+    uint64_t tail, head;
+    size_t sessions; /* that walk it, live ones apart */
+};
+
 /* A stretch of frames for one set of rooms from one position: what one write can take, and where each frame
  * ends. */
 struct chunk {
-    uint64_t position; /* where it begins */
-    uint64_t head;     /* built up to here ... */
-    uint64_t next;     /* ... so the session goes on from here */
+    uint64_t position;     /* where it begins */
+    uint64_t head;         /* built up to here ... */
+    uint64_t next;         /* ... so the session goes on from here */
+    struct origin *origin; /* held: filtered and marked for this one */
     uint32_t room; /* the only room with entries in the stretch, or ROOM_NONE when it is one session's own */
-    bool live;     /* with ephemeral events */
-    bool whole;    /* ended because it was full, not because the log ended: holds for any later head */
+    uint8_t log;
+    bool live; /* with ephemeral events */
+    bool side;
+    bool whole; /* ended because it was full, not because the log ended: holds for any later head */
     int part_count;
     uint32_t frame_count;
     size_t bytes;
+    struct buffer text; /* rewritten frames */
     struct iovec parts[CHUNK_PARTS];
     uint32_t frame_end[CHUNK_FRAMES]; /* bytes up to and including this frame */
     uint64_t frame_sequence[CHUNK_FRAMES];
 };
 
 struct fanout {
-    struct hotlog *log;
-    struct hotlog_reader *reader;
+    struct view views[FANOUT_LOGS_MAX];
+    size_t view_count;
     struct rooms *rooms;
     const struct transport_hooks *hooks;
 
     uint64_t position; /* of every live session */
-    uint64_t tail;     /* as pinned in this turn */
     uint32_t turn;
 
     struct local_room *local; /* by room number */
@@ -81,8 +104,8 @@ struct fanout {
 
     struct session *first;
     struct session *ready_first, *ready_last;
-    size_t sessions, behind;
-    uint64_t deliveries, bytes;
+    size_t sessions, behind, waiting;
+    uint64_t deliveries, bytes, replayed;
 
     struct chunk *memo; /* MEMO_SLOTS, shared among sessions that stand alike */
     struct chunk *own;  /* for the session at hand */
@@ -96,10 +119,17 @@ struct merge_run {
     uint32_t room;
 };
 
+/* The next stretch for this session; NULL: none of its rooms has an entry in [position, head). `only`: the
+   one room that can have any, or ROOM_NONE when that is not known. Valid until the next call. */
+const struct chunk *chunk_choose(
+    struct fanout *f, const struct session *s, uint64_t position, uint64_t head, uint32_t only);
+
+void chunk_finish(struct chunk *c);
+
 /* Writes on from `position` up to `head`, at most `chunks` chunks. Sets s->position; returns true when the
-   head was reached. `only`: the one room of the session that can have entries there, or ROOM_NONE when that
-   is not known. */
+ * head was reached. */
 bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head, uint32_t only, int chunks);
 
 /* Changes the state, and with it the membership in the queue of ready sessions. The only place that does. */
 void session_change(struct session *s, enum session_state to);
+void session_change_log(struct session *s, unsigned log, uint64_t position);

@@ -16,12 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum {
-    NOT_PINNED_SPINS = 64,
-    PARTITIONS_MAX = 4096,
-    POINTS_PER_LOG = 256, /* in entries as well as in bytes: what a gap declares beyond what was evicted is at
-                             most that part */
-};
+enum { NOT_PINNED_SPINS = 64, POINTS_PER_LOG = 256 };
 
 struct slot {
     uint64_t frame_at; /* position in the endless arena; its place is frame_at modulo the size */
@@ -30,13 +25,8 @@ struct slot {
     uint32_t frame_size;
     uint32_t partition;
     uint16_t room_count, except_count;
+    uint16_t head_size, tail_size;
     bool ephemeral;
-};
-
-struct partition {
-    char *topic;
-    size_t topic_size;
-    int32_t number;
 };
 
 struct hotlog_reader {
@@ -44,7 +34,8 @@ struct hotlog_reader {
     _Atomic uint64_t pin;   /* nothing at or above this may be overwritten; UINT64_MAX: not reading */
     _Atomic uint64_t epoch; /* of the index, as seen at the last pin */
     _Atomic uint64_t done;
-    char pad[40]; /* so that readers do not share a cache line */
+    _Atomic size_t walkers;
+    char pad[32]; /* so that readers do not share a cache line */
 };
 
 struct hotlog {
@@ -66,9 +57,8 @@ struct hotlog {
 
     /* cross threads */
     _Atomic uint64_t head, tail;
+    _Atomic uint64_t end, next_log; /* hotlog_end */
     _Atomic size_t bytes;
-    _Atomic uint32_t partition_count;
-    struct partition partitions[PARTITIONS_MAX];
     unsigned reader_max;
     _Atomic unsigned reader_count;
     struct hotlog_reader *readers;
@@ -105,6 +95,7 @@ struct hotlog *hotlog_create(const struct hotlog_settings *settings, struct room
     uint32_t stride = settings->entries / POINTS_PER_LOG;
     log->points = hotlog_points_create(stride ? stride : 1);
     log->reader_max = settings->readers;
+    atomic_init(&log->end, HOTLOG_NOWHERE);
     log->readers = xcalloc(settings->readers ? settings->readers : 1, sizeof *log->readers);
     return log;
 }
@@ -114,46 +105,12 @@ void hotlog_destroy(struct hotlog *log)
     if (!log)
         return;
     munmap(log->arena, log->arena_size * 2);
-    for (uint32_t i = 0; i < atomic_load(&log->partition_count); i++)
-        free(log->partitions[i].topic);
     hotlog_index_destroy(log->index);
     hotlog_points_destroy(log->points);
     free(log->readers);
     free(log->room_ring);
     free(log->slots);
     free(log);
-}
-
-/* --- partitions --- */
-
-uint32_t hotlog_partition(struct hotlog *log, struct slice topic, int32_t partition, int64_t next_offset)
-{
-    uint32_t count = atomic_load_explicit(&log->partition_count, memory_order_relaxed);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct partition *p = &log->partitions[i];
-        if (p->number == partition && slice_equal((struct slice){p->topic, p->topic_size}, topic))
-            return i;
-    }
-    CHECK(count < PARTITIONS_MAX);
-    log->partitions[count] = (struct partition){xstrndup(topic.data, topic.size), topic.size, partition};
-    hotlog_points_grow(log->points, count + 1, next_offset);
-    atomic_store(&log->partition_count, count + 1);
-    return count;
-}
-
-uint32_t hotlog_partitions(const struct hotlog *log)
-{
-    return atomic_load(&log->partition_count);
-}
-
-struct slice hotlog_partition_topic(const struct hotlog *log, uint32_t partition)
-{
-    return (struct slice){log->partitions[partition].topic, log->partitions[partition].topic_size};
-}
-
-int32_t hotlog_partition_number(const struct hotlog *log, uint32_t partition)
-{
-    return log->partitions[partition].number;
 }
 
 /* --- the writer --- */
@@ -222,6 +179,24 @@ static void make_room(struct hotlog *log, size_t frame, uint64_t rooms_end)
         evict(log, oldest);
 }
 
+void hotlog_evict_all(struct hotlog *log)
+{
+    /* One empty entry more, so that even those who stood at the head stand before the tail. */
+    hotlog_reserve(log, 1);
+    hotlog_append(log, &(struct hotlog_append){0});
+    atomic_store(&log->end, HOTLOG_NOWHERE);
+    /* The tail before the head: nobody may come to stand behind that entry. */
+    atomic_store(&log->tail, log->next);
+    wait_for_pins(log, log->next);
+    evict(log, log->next);
+    hotlog_publish(log);
+}
+
+void hotlog_restart(struct hotlog *log)
+{
+    hotlog_points_reset(log->points, log->next);
+}
+
 char *hotlog_reserve(struct hotlog *log, size_t size)
 {
     CHECK(size <= log->arena_size / 2);
@@ -258,6 +233,8 @@ uint64_t hotlog_append(struct hotlog *log, const struct hotlog_append *entry)
         .partition = entry->partition,
         .room_count = (uint16_t)entry->room_count,
         .except_count = (uint16_t)entry->except_count,
+        .head_size = entry->head_size,
+        .tail_size = entry->tail_size,
         .ephemeral = entry->ephemeral,
     };
     for (size_t i = 0; i < entry->room_count; i++)
@@ -271,9 +248,15 @@ uint64_t hotlog_append(struct hotlog *log, const struct hotlog_append *entry)
 
 void hotlog_advance(struct hotlog *log, uint32_t partition, int64_t next_offset)
 {
+    /* In bytes as well as in entries, since either can fill the log. */
     bool due = log->arena_at - log->point_at >= log->arena_size / POINTS_PER_LOG;
     if (hotlog_points_advance(log->points, partition, next_offset, log->next, due))
         log->point_at = log->arena_at;
+}
+
+uint64_t hotlog_next(const struct hotlog *log)
+{
+    return log->next;
 }
 
 void hotlog_publish(struct hotlog *log)
@@ -281,11 +264,19 @@ void hotlog_publish(struct hotlog *log)
     uint64_t first =
         log->oldest == log->next ? log->arena_at : log->slots[log->oldest & log->slot_mask].frame_at;
     atomic_store_explicit(&log->bytes, log->arena_at - first, memory_order_relaxed);
-    if (log->next > atomic_load_explicit(&log->head, memory_order_relaxed)) {
-        const struct slot *last = &log->slots[(log->next - 1) & log->slot_mask];
-        hotlog_points_publish(log->points, log->next, last->partition, last->offset);
-    }
     atomic_store(&log->head, log->next);
+}
+
+unsigned hotlog_fill(const struct hotlog *log, uint64_t since)
+{
+    if (since < log->oldest)
+        return 100;
+    if (since >= log->next)
+        return 0;
+    uint64_t bytes = log->arena_at - log->slots[since & log->slot_mask].frame_at;
+    uint64_t by_bytes = bytes * 100 / log->arena_size,
+             by_count = (log->next - since) * 100 / (log->slot_mask + 1);
+    return (unsigned)(by_bytes > by_count ? by_bytes : by_count);
 }
 
 unsigned hotlog_backlog(const struct hotlog *log)
@@ -296,14 +287,7 @@ unsigned hotlog_backlog(const struct hotlog *log)
         if (d < done)
             done = d;
     }
-    if (done < log->oldest)
-        return 100;
-    if (done == log->next)
-        return 0;
-    uint64_t bytes = log->arena_at - log->slots[done & log->slot_mask].frame_at;
-    uint64_t by_bytes = bytes * 100 / log->arena_size,
-             by_count = (log->next - done) * 100 / (log->slot_mask + 1);
-    return (unsigned)(by_bytes > by_count ? by_bytes : by_count);
+    return hotlog_fill(log, done);
 }
 
 size_t hotlog_bytes(const struct hotlog *log)
@@ -346,9 +330,43 @@ void hotlog_done(struct hotlog_reader *r, uint64_t position)
     atomic_store(&r->done, position);
 }
 
+void hotlog_done_by(struct hotlog_reader *r, uint64_t position, size_t sessions)
+{
+    atomic_store(&r->done, position);
+    atomic_store(&r->walkers, sessions);
+}
+
+size_t hotlog_walkers(const struct hotlog *log)
+{
+    size_t walkers = 0;
+    for (unsigned i = 0; i < atomic_load(&log->reader_count); i++)
+        walkers += atomic_load(&log->readers[i].walkers);
+    return walkers;
+}
+
+void hotlog_end(struct hotlog *log, uint64_t end, uint64_t next)
+{
+    atomic_store(&log->next_log, next);
+    atomic_store(&log->end, end);
+}
+
+bool hotlog_ended(const struct hotlog *log, uint64_t position, uint64_t *next)
+{
+    if (atomic_load(&log->end) != position)
+        return false;
+    if (next)
+        *next = atomic_load(&log->next_log);
+    return true;
+}
+
 uint64_t hotlog_head(const struct hotlog *log)
 {
     return atomic_load(&log->head);
+}
+
+uint64_t hotlog_tail(const struct hotlog *log)
+{
+    return atomic_load(&log->tail);
 }
 
 struct hotlog_entry hotlog_get(const struct hotlog *log, uint64_t sequence)
@@ -359,6 +377,8 @@ struct hotlog_entry hotlog_get(const struct hotlog *log, uint64_t sequence)
         .frame_size = s->frame_size,
         .partition = s->partition,
         .offset = s->offset,
+        .head_size = s->head_size,
+        .tail_size = s->tail_size,
         .rooms = &log->room_ring[s->rooms_at % log->room_ring_size],
         .room_count = s->room_count,
         .except_count = s->except_count,
@@ -376,7 +396,28 @@ uint64_t hotlog_room_end(const struct hotlog *log, uint32_t room)
     return hotlog_index_end(log->index, room);
 }
 
-uint64_t hotlog_skip(struct hotlog *log, uint64_t position, struct hotlog_gap *gap)
+uint32_t hotlog_place_count(struct hotlog *log)
 {
-    return hotlog_points_skip(log->points, position, atomic_load(&log->tail), gap);
+    return hotlog_points_count(log->points);
+}
+
+uint64_t hotlog_place_before(struct hotlog *log, uint64_t position, int64_t *next, uint32_t count)
+{
+    return hotlog_points_before(log->points, position, next, count);
+}
+
+void hotlog_place_after(struct hotlog *log, uint64_t position, int64_t *next, uint32_t count)
+{
+    hotlog_points_after(log->points, position, next, count);
+}
+
+uint64_t hotlog_enter(struct hotlog *log, const int64_t *next, uint32_t count)
+{
+    return hotlog_points_enter(log->points, next, count);
+}
+
+uint64_t hotlog_beyond(struct hotlog *log, const int64_t *next, uint32_t count)
+{
+    uint64_t found = hotlog_points_beyond(log->points, next, count);
+    return found <= hotlog_head(log) ? found : HOTLOG_NOWHERE;
 }

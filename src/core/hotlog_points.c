@@ -22,9 +22,9 @@ struct hotlog_points {
     struct point points[POINTS_MAX];
     size_t count;
     uint32_t partitions;
-    int64_t *first; /* per partition: where reading began */
-    int64_t *next;  /* per partition: where the writer stands */
-    struct point published;
+    int64_t *first;    /* per partition: where reading began */
+    int64_t *next;     /* per partition: where the writer stands ... */
+    uint64_t sequence; /* ... when it had come to this */
 };
 
 struct hotlog_points *hotlog_points_create(uint64_t stride)
@@ -42,22 +42,30 @@ void hotlog_points_destroy(struct hotlog_points *p)
         return;
     for (size_t i = 0; i < p->count; i++)
         free(p->points[i].next);
-    free(p->published.next);
     free(p->first);
     free(p->next);
     lock_finish(&p->lock);
     free(p);
 }
 
-void hotlog_points_grow(struct hotlog_points *p, uint32_t partitions, int64_t next_offset)
+void hotlog_points_reset(struct hotlog_points *p, uint64_t sequence)
 {
     lock_take(&p->lock);
-    CHECK(partitions == p->partitions + 1);
+    for (size_t i = 0; i < p->count; i++)
+        free(p->points[i].next);
+    p->points[0] = (struct point){.sequence = sequence};
+    p->count = 1;
+    p->partitions = 0;
+    p->sequence = sequence;
+    lock_give(&p->lock);
+}
+
+static void grow(struct hotlog_points *p, uint32_t partitions, int64_t next_offset)
+{
     p->first = xrealloc(p->first, partitions * sizeof *p->first);
     p->next = xrealloc(p->next, partitions * sizeof *p->next);
-    p->first[p->partitions] = p->next[p->partitions] = next_offset;
-    p->partitions = partitions;
-    lock_give(&p->lock);
+    for (; p->partitions < partitions; p->partitions++)
+        p->first[p->partitions] = p->next[p->partitions] = next_offset;
 }
 
 /* Full: of the older half every other point goes, so that the past is known ever more coarsely, but known. */
@@ -73,36 +81,29 @@ static void thin_out(struct hotlog_points *p)
     p->count = kept;
 }
 
+static void take_point(struct hotlog_points *p, uint64_t sequence)
+{
+    if (p->count == POINTS_MAX)
+        thin_out(p);
+    struct point *added = &p->points[p->count++];
+    *added = (struct point){sequence, p->partitions, xmalloc((p->partitions + 1) * sizeof(int64_t))};
+    memcpy(added->next, p->next, p->partitions * sizeof(int64_t));
+}
+
 bool hotlog_points_advance(
     struct hotlog_points *p, uint32_t partition, int64_t next_offset, uint64_t next_sequence, bool due)
 {
     lock_take(&p->lock);
+    if (partition >= p->partitions)
+        grow(p, partition + 1, next_offset);
     p->next[partition] = next_offset;
+    p->sequence = next_sequence;
     uint64_t distance = next_sequence - p->points[p->count - 1].sequence;
     bool take = distance >= p->stride || (due && distance > 0);
-    if (take) {
-        if (p->count == POINTS_MAX)
-            thin_out(p);
-        struct point *added = &p->points[p->count++];
-        *added = (struct point){next_sequence, p->partitions, xmalloc(p->partitions * sizeof(int64_t))};
-        memcpy(added->next, p->next, p->partitions * sizeof(int64_t));
-    }
+    if (take)
+        take_point(p, next_sequence);
     lock_give(&p->lock);
     return take;
-}
-
-void hotlog_points_publish(struct hotlog_points *p, uint64_t head, uint32_t partition, int64_t offset)
-{
-    lock_take(&p->lock);
-    CHECK(partition < p->partitions);
-    if (p->published.partitions < p->partitions)
-        p->published.next = xrealloc(p->published.next, p->partitions * sizeof(int64_t));
-    p->published.sequence = head;
-    p->published.partitions = p->partitions;
-    memcpy(p->published.next, p->next, p->partitions * sizeof(int64_t));
-    if (p->published.next[partition] <= offset)
-        p->published.next[partition] = offset + 1;
-    lock_give(&p->lock);
 }
 
 /* Index of the first point at or after `sequence`, or count. */
@@ -124,22 +125,84 @@ static int64_t offset_at(const struct hotlog_points *p, const struct point *poin
     return partition < point->partitions ? point->next[partition] : p->first[partition];
 }
 
-uint64_t hotlog_points_skip(struct hotlog_points *p, uint64_t position, uint64_t tail, struct hotlog_gap *gap)
+static void copy(const struct hotlog_points *p, const struct point *point, int64_t *next, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        next[i] = i >= p->partitions ? 0 : point ? offset_at(p, point, i) : p->next[i];
+}
+
+uint32_t hotlog_points_count(struct hotlog_points *p)
 {
     lock_take(&p->lock);
-    size_t after = point_from(p, tail), before = point_from(p, position);
-    if (before == p->count || p->points[before].sequence > position)
-        before--; /* the point at sequence 0 is never thinned out */
-    bool known = after < p->count && p->points[after].sequence <= p->published.sequence;
-    const struct point *to = known ? &p->points[after] : &p->published;
-    gap->partitions = p->partitions;
-    gap->from = xcalloc((size_t)p->partitions * 2 + 1, sizeof *gap->from);
-    gap->to = gap->from + p->partitions;
-    for (uint32_t i = 0; i < p->partitions; i++) {
-        gap->from[i] = offset_at(p, &p->points[before], i);
-        gap->to[i] = offset_at(p, to, i);
-    }
-    uint64_t at = to->sequence;
+    uint32_t count = p->partitions;
     lock_give(&p->lock);
-    return at;
+    return count;
+}
+
+uint64_t hotlog_points_before(struct hotlog_points *p, uint64_t position, int64_t *next, uint32_t count)
+{
+    lock_take(&p->lock);
+    size_t at = point_from(p, position);
+    if (at == p->count || p->points[at].sequence > position)
+        at -= at > 0; /* the first point is never thinned out */
+    copy(p, &p->points[at], next, count);
+    uint64_t sequence = p->points[at].sequence;
+    lock_give(&p->lock);
+    return sequence;
+}
+
+void hotlog_points_after(struct hotlog_points *p, uint64_t position, int64_t *next, uint32_t count)
+{
+    lock_take(&p->lock);
+    size_t at = point_from(p, position);
+    copy(p, at < p->count ? &p->points[at] : NULL, next, count);
+    lock_give(&p->lock);
+}
+
+/* Is the place of this point nowhere beyond (or, for `beyond`, nowhere before) the vector? A partition that
+ * has not begun stands before everything. */
+static bool compares(const struct hotlog_points *p, const struct point *point, const int64_t *next,
+    uint32_t count, bool beyond)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t at = i < p->partitions ? offset_at(p, point, i) : 0;
+        if (beyond ? at < next[i] : at > next[i])
+            return false;
+    }
+    return true;
+}
+
+uint64_t hotlog_points_enter(struct hotlog_points *p, const int64_t *next, uint32_t count)
+{
+    lock_take(&p->lock);
+    size_t low = 0, high = p->count; /* places ascend: find the first that is beyond somewhere */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compares(p, &p->points[middle], next, count, false))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint64_t sequence = low > 0 ? p->points[low - 1].sequence : UINT64_MAX;
+    lock_give(&p->lock);
+    return sequence;
+}
+
+uint64_t hotlog_points_beyond(struct hotlog_points *p, const int64_t *next, uint32_t count)
+{
+    lock_take(&p->lock);
+    size_t low = 0, high = p->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compares(p, &p->points[middle], next, count, true))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    const struct point now = {p->sequence, p->partitions, p->next};
+    uint64_t sequence = low < p->count                         ? p->points[low].sequence
+                        : compares(p, &now, next, count, true) ? p->sequence
+                                                               : UINT64_MAX;
+    lock_give(&p->lock);
+    return sequence;
 }

@@ -3,23 +3,26 @@
    still be named in offsets. Written by the log's writer, read by any reader; locked, since both are rare. */
 #pragma once
 
-#include "causeway/hotlog.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct hotlog_points;
 
-/* A point is taken every `stride` sequences, or when the writer asks for it. */
+/* A point is taken at least every `stride` sequences. */
 struct hotlog_points *hotlog_points_create(uint64_t stride);
 void hotlog_points_destroy(struct hotlog_points *p);
 
-/* Writer. */
-void hotlog_points_grow(struct hotlog_points *p, uint32_t partitions, int64_t next_offset);
-/* `due`: take a point now. true when one was taken. */
+/* Writer. The first call of a partition says where it begins. true: a point was taken, as it is when `due`.
+ */
 bool hotlog_points_advance(
     struct hotlog_points *p, uint32_t partition, int64_t next_offset, uint64_t next_sequence, bool due);
-/* Everything before `head` is visible now; the last entry of it came from this record, of which more entries
- * may follow. */
-void hotlog_points_publish(struct hotlog_points *p, uint64_t head, uint32_t partition, int64_t offset);
 
-/* See hotlog_skip. Never beyond what was published. */
-uint64_t hotlog_points_skip(
-    struct hotlog_points *p, uint64_t position, uint64_t tail, struct hotlog_gap *gap);
+/* Forgets all points and places; the next ones begin at this sequence. */
+void hotlog_points_reset(struct hotlog_points *p, uint64_t sequence);
+
+/* See hotlog_place_count and its like. */
+uint32_t hotlog_points_count(struct hotlog_points *p);
+uint64_t hotlog_points_before(struct hotlog_points *p, uint64_t position, int64_t *next, uint32_t count);
+void hotlog_points_after(struct hotlog_points *p, uint64_t position, int64_t *next, uint32_t count);
+uint64_t hotlog_points_enter(struct hotlog_points *p, const int64_t *next, uint32_t count);
+uint64_t hotlog_points_beyond(struct hotlog_points *p, const int64_t *next, uint32_t count);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-struct session *session_create(struct fanout *f, uint16_t lane, void *transport)
+static struct session *create(struct fanout *f, uint16_t lane, void *transport)
 {
     struct session *s = xcalloc(1, sizeof *s);
     s->fanout = f;
@@ -17,7 +17,35 @@ struct session *session_create(struct fanout *f, uint16_t lane, void *transport)
         f->first->previous = s;
     f->first = s;
     f->sessions++;
+    f->views[HOT].sessions++;
     return s;
+}
+
+struct session *session_create(struct fanout *f, uint16_t lane, void *transport)
+{
+    struct session *s = create(f, lane, transport);
+    s->arriving = true;
+    session_join(s, ROOM_OF_ALL);
+    return s;
+}
+
+struct session *session_side(struct session *main)
+{
+    CHECK(main->state == SESSION_HELD && main->log == HOT);
+    struct session *s = create(main->fanout, main->lane, main->transport);
+    s->side = true;
+    s->arriving = true;
+    s->until = main->position;
+    s->main = main;
+    return s;
+}
+
+void session_change_log(struct session *s, unsigned log, uint64_t position)
+{
+    s->fanout->views[s->log].sessions--;
+    s->fanout->views[log].sessions++;
+    s->log = (uint8_t)log;
+    s->position = position;
 }
 
 static void queue_remove(struct session *s)
@@ -38,17 +66,18 @@ static void queue_append(struct session *s)
 
 static bool is_behind(uint8_t state)
 {
-    return state == SESSION_READY || state == SESSION_BLOCKED;
+    return state != SESSION_HELD && state != SESSION_LIVE;
 }
 
 void session_change(struct session *s, enum session_state to)
 {
+    struct fanout *f = s->fanout;
     if (s->state == SESSION_READY)
         queue_remove(s);
     if (to == SESSION_READY)
         queue_append(s);
-    if (is_behind(s->state) != is_behind((uint8_t)to))
-        s->fanout->behind += is_behind((uint8_t)to) ? (size_t)1 : (size_t)-1;
+    f->behind += (size_t)is_behind((uint8_t)to) - (size_t)is_behind(s->state);
+    f->waiting += (size_t)(to == SESSION_WAITING) - (size_t)(s->state == SESSION_WAITING);
     s->state = (uint8_t)to;
 }
 
@@ -58,15 +87,82 @@ void session_start(struct session *s)
     session_change(s, SESSION_READY);
 }
 
+void session_set_position(struct session *s, unsigned log, uint64_t position)
+{
+    CHECK(s->state == SESSION_HELD);
+    session_change_log(s, log, position);
+}
+
+/* Its events are marked in any case, which takes an origin: one that compares nothing. */
+void session_set_side_position(struct session *side, unsigned log, uint64_t position)
+{
+    CHECK(side->side && side->state == SESSION_HELD);
+    side->origin = origin_create(0, false);
+    session_change_log(side, log, position);
+}
+
+void session_set_origin(struct session *s, struct origin *origin)
+{
+    CHECK(s->state == SESSION_HELD);
+    origin_release(s->origin);
+    s->origin = origin_hold(origin);
+    uint64_t position = hotlog_enter(s->fanout->views[HOT].log, origin->skip, origin->count);
+    session_change_log(s, HOT, position); /* nowhere: found to be gone when it is walked */
+}
+
+void session_enter(struct session *s, unsigned log, uint64_t position, struct origin *origin)
+{
+    CHECK(s->state == SESSION_AWAY);
+    origin_hold(origin);
+    origin_release(s->origin);
+    s->origin = origin;
+    session_change_log(s, log, position);
+    session_change(s, SESSION_READY);
+}
+
+bool session_can_be_held(const struct session *s)
+{
+    bool behind = s->state == SESSION_READY || s->state == SESSION_BLOCKED;
+    return s->state == SESSION_LIVE || (behind && s->log == HOT && s->position != HOTLOG_NOWHERE);
+}
+
+void session_hold(struct session *s)
+{
+    CHECK(session_can_be_held(s));
+    if (s->state == SESSION_LIVE)
+        s->position = s->fanout->position;
+    session_change(s, SESSION_HELD);
+}
+
+void session_release(struct session *s)
+{
+    session_start(s);
+}
+
 void session_writable(struct session *s)
 {
     if (s->state == SESSION_BLOCKED)
         session_change(s, SESSION_READY);
 }
 
+bool session_is_side(const struct session *s)
+{
+    return s->side;
+}
+
+uint64_t session_until(const struct session *s)
+{
+    return s->side ? s->until : HOTLOG_NOWHERE;
+}
+
+uint64_t session_position(const struct session *s)
+{
+    return s->state == SESSION_LIVE ? s->fanout->position : s->position;
+}
+
 bool session_is_live(const struct session *s)
 {
-    return s->state == SESSION_LIVE;
+    return s->state == SESSION_LIVE && !s->origin;
 }
 
 /* --- rooms --- */
@@ -100,7 +196,7 @@ bool session_stands_in(const struct session *s, struct slice name)
 
 size_t session_rooms(const struct session *s)
 {
-    return s->room_count;
+    return s->side ? s->room_count : s->room_count - 1; /* that of all does not count */
 }
 
 bool session_join(struct session *s, struct slice name)
@@ -125,6 +221,17 @@ bool session_join(struct session *s, struct slice name)
     s->rooms[s->room_count++] = (struct membership){room, local->count};
     local->sessions[local->count++] = s;
     return true;
+}
+
+void session_join_all_of(struct session *s, const struct session *other)
+{
+    struct buffer name = {0};
+    for (uint32_t i = 0; i < other->room_count; i++) {
+        buffer_clear(&name);
+        rooms_name(s->fanout->rooms, other->rooms[i].room, &name);
+        session_join(s, buffer_slice(&name));
+    }
+    buffer_finish(&name);
 }
 
 static void leave_at(struct session *s, uint32_t index)
@@ -166,6 +273,8 @@ void session_destroy(struct session *s)
     if (s->next)
         s->next->previous = s->previous;
     s->fanout->sessions--;
+    s->fanout->views[s->log].sessions--;
+    origin_release(s->origin);
     free(s->rooms);
     free(s);
 }

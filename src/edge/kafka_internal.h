@@ -1,11 +1,13 @@
 /* What the kafka_*.c files share: kafka_settings.c makes configurations and handles of librdkafka,
-   kafka_topic.c knows where each partition of a topic is read, kafka_source.c turns the wheel. */
+   kafka_client.c what every user of a handle needs; kafka_topic.c knows where each partition of a topic is
+   read, kafka_probe.c whether it is still the same log, kafka_source.c turns the wheel. */
 #pragma once
 
 #include "causeway/kafka.h"
 #include "causeway/metrics.h"
 
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 
 /* --- kafka_settings.c --- */
 
@@ -20,7 +22,60 @@ rd_kafka_t *kafka_client_create(rd_kafka_type_t type, const rd_kafka_conf_t *con
 /* The log callback of every handle. */
 void kafka_log(const rd_kafka_t *client, int level, const char *facility, const char *text);
 
-/* --- kafka_topic.c: everything on the source's thread --- */
+/* --- kafka_client.c --- */
+
+uint64_t kafka_clock_ms(void); /* monotonic */
+
+/* A thread that gets no signals: those are for the thread that waits for them. */
+void kafka_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, const char *name);
+
+/* Overrides what the user may have set. The value must be one that librdkafka accepts. */
+void kafka_conf_force(rd_kafka_conf_t *conf, const char *name, const char *value);
+
+/* No broker answered, as opposed to: a broker answered with an error. */
+bool kafka_unanswered(rd_kafka_resp_err_t error);
+
+/* What lies between [low, high) is in the log; -1: not known. */
+struct kafka_ends {
+    int64_t low, high;
+};
+
+/* Asks for the ends of every partition in the list, out[i] for its i-th element. Blocks for `wait_ms` twice
+   at most. Unlike rd_kafka_query_watermark_offsets, which in librdkafka before 2.3 waits without end. */
+rd_kafka_resp_err_t kafka_ends_ask(
+    rd_kafka_t *client, const rd_kafka_topic_partition_list_t *parts, int wait_ms, struct kafka_ends *out);
+
+int64_t kafka_message_time(const rd_kafka_message_t *m); /* 0: none */
+struct anchor kafka_message_anchor(const rd_kafka_message_t *m);
+/* Views into the message. */
+void kafka_message_record(const rd_kafka_message_t *m, struct slice topic, struct record *out);
+
+/* --- kafka_probe.c: looks into the log on a thread of its own --- */
+
+struct kafka_probe;
+
+enum kafka_probe_verdict {
+    PROBE_UNANSWERED,
+    PROBE_SAME,
+    PROBE_OTHER,   /* another record is there, or the log ends before */
+    PROBE_RETAINED /* it was deleted by now */
+};
+
+struct kafka_probe_answer {
+    void *context; /* the asker's own */
+    int32_t partition;
+    struct anchor anchor;
+    enum kafka_probe_verdict verdict;
+    int64_t low, high; /* of the log, unless unanswered */
+};
+
+struct kafka_probe *kafka_probe_create(const struct kafka_settings *settings);
+void kafka_probe_destroy(struct kafka_probe *p); /* NULL is fine */
+/* Is this record still there? The name must stay until the answer was taken or the probe destroyed. */
+void kafka_probe_ask(struct kafka_probe *p, const char *topic, const struct kafka_probe_answer *question);
+bool kafka_probe_take(struct kafka_probe *p, struct kafka_probe_answer *out); /* false: none yet */
+
+/* --- kafka_topic.c and kafka_trace.c: everything on the source's thread --- */
 
 /* One handle of librdkafka and where its partitions deliver to. */
 struct kafka_reader {
@@ -37,13 +92,32 @@ enum kafka_partition_state {
     PARTITION_LOST, /* the brokers do not have its position */
 };
 
+/* Whether the log that is read is still the one that was read. The mark is looked for in the log now and
+   then. When it is found, the record that was the last when it was asked for becomes the mark: it was read
+   before the log was seen to be the old one, so it is of that one. */
+enum { TRACE_TAILS_MAX = 4 };
+
+struct kafka_trace {
+    struct anchor last;                   /* handed on last; offset -1: none, as below */
+    struct anchor tails[TRACE_TAILS_MAX]; /* handed on last before trouble: the next marks */
+    unsigned tail_count;
+    struct anchor mark, next_mark;
+    struct anchor held; /* an earlier mark, which was found */
+    bool asked;         /* a question is out */
+    bool of_held;       /* it is, or will be, about the held one: the mark was not found */
+    bool awaited;       /* reading does not begin before the answer */
+    bool deciding;      /* the position is not in this log: the answer tells where to go on */
+    uint64_t ask_at;
+};
+
 struct kafka_partition {
     enum kafka_partition_state state;
+    struct kafka_trace trace;
+    int64_t start;       /* where it is to begin, if that is there; -1: as below */
     int64_t position;    /* the next offset to hand on */
     bool from_beginning; /* where it starts once placed; otherwise at its head */
     bool unproven;       /* from the beginning only because the topic was missing: the first record decides */
     int64_t head;        /* the high watermark when it was placed */
-    bool vanished;       /* the topic was missing since the last record */
     bool beyond;         /* the position was already found beyond the head once */
     bool led;            /* has a leader, as of the last metadata */
     bool consuming;      /* librdkafka was told to fetch it */
@@ -60,14 +134,18 @@ struct kafka_topic {
     bool missing;                /* the brokers said last that it does not exist */
     rd_kafka_resp_err_t trouble; /* of the last check */
     rd_kafka_resp_err_t fetch_trouble;
-    uint64_t fetch_trouble_until; /* over when it is not repeated before */
-    uint64_t check_at;            /* monotonic ms */
-    unsigned failures;            /* checks in a row */
-    int64_t known_since;          /* wall clock ms */
+    uint64_t fetch_trouble_until;      /* over when it is not repeated before */
+    uint64_t check_at;                 /* monotonic ms */
+    unsigned failures;                 /* checks in a row */
+    int64_t known_since;               /* wall clock ms */
+    struct kafka_source_start *starts; /* their topics are this one */
+    size_t start_count;
     struct metric *records;
 };
 
-struct kafka_topic *kafka_topic_create(struct slice name);
+/* Takes from `starts` what is of this topic. */
+struct kafka_topic *kafka_topic_create(
+    struct slice name, const struct kafka_source_start *starts, size_t start_count);
 void kafka_topic_destroy(struct kafka_topic *t);
 
 /* A new handle of librdkafka was made, or is about to be destroyed. */
@@ -90,5 +168,24 @@ bool kafka_topic_ready(const struct kafka_topic *t, char *detail, size_t size);
 /* Is it settled where each of its partitions starts? A topic that does not exist will be read from its
  * beginning. */
 bool kafka_topic_placed(const struct kafka_topic *t);
+/* ... and has everything been handed on that there was when that was settled? Offsets without records
+   (control records) can keep it short of that for ever. */
+bool kafka_topic_caught_up(const struct kafka_topic *t);
+
+/* Reading of this partition goes on at `to`, soon. */
+void kafka_topic_jump(
+    struct kafka_topic *t, struct kafka_reader *r, int32_t id, int64_t to, enum kafka_jump why);
+/* ... is over until then. */
+void kafka_topic_halt(struct kafka_topic *t, int32_t id);
+
+void kafka_trace_reset(struct kafka_trace *trace);
+void kafka_trace_begin(struct kafka_trace *trace, const struct anchor *anchor);
+void kafka_trace_record(struct kafka_trace *trace, const rd_kafka_message_t *m);
+/* Something went wrong: time to look. */
+void kafka_trace_hurry(struct kafka_topic *t);
+/* Looks at what is due. */
+void kafka_trace_ask(struct kafka_topic *t, struct kafka_probe *probe);
+void kafka_trace_answer(
+    struct kafka_reader *r, const struct kafka_probe_answer *answer); /* context: the topic */
 
 void kafka_topic_measure_lag(struct kafka_topic *t, rd_kafka_t *client);

@@ -4,7 +4,6 @@
 #include "causeway/log.h"
 #include "causeway/memory.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +17,12 @@ enum {
     RENEW_AFTER_MS = 60000, /* without a broker: some broken states of a handle do not heal by themselves */
     CLIENT_RETRY_MS = 1000,
     DETAIL_BYTES = 400,
+    QUIET_MS = 2000,
 };
 
 struct kafka_source {
     struct kafka_reader reader;
+    struct kafka_probe *probe;
     rd_kafka_conf_t *conf;
     struct kafka_topic **topics;
     size_t topic_count;
@@ -34,6 +35,7 @@ struct kafka_source {
     rd_kafka_resp_err_t told; /* the connection trouble that was told; 0: none */
     uint64_t away_since;
     uint64_t report_at, lag_at;
+    uint64_t last_record_at; /* or when the thread began */
     struct metric *up;
 
     pthread_t thread;
@@ -46,22 +48,23 @@ struct kafka_source {
     char detail[DETAIL_BYTES];
 };
 
-static uint64_t clock_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* --- is there a broker? --- */
+
+static void hurry_traces(struct kafka_source *s)
+{
+    for (size_t i = 0; i < s->topic_count; i++)
+        kafka_trace_hurry(s->topics[i]);
+}
 
 static void set_reached(struct kafka_source *s, bool reached)
 {
     s->unanswered = 0;
     if (s->reached == reached)
         return;
+    if (!reached)
+        hurry_traces(s); /* who comes back need not be who went */
     s->reached = reached;
-    s->away_since = clock_ms();
+    s->away_since = kafka_clock_ms();
     s->report_at = 0;
     if (reached) {
         log_info("kafka", "brokers answer");
@@ -98,6 +101,7 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *op
             if (s->topics[i]->seen && !s->topics[i]->missing)
                 s->topics[i]->check_at = 0;
     } else if (s->told != (rd_kafka_resp_err_t)error) {
+        hurry_traces(s);
         s->told = (rd_kafka_resp_err_t)error;
         log_warn("kafka", "%s", reason);
     }
@@ -117,7 +121,7 @@ static bool open_client(struct kafka_source *s)
         return false;
     }
     s->reader.queue = rd_kafka_queue_new(s->reader.client);
-    s->away_since = clock_ms();
+    s->away_since = kafka_clock_ms();
     for (size_t i = 0; i < s->topic_count; i++)
         kafka_topic_attach(s->topics[i], &s->reader);
     return true;
@@ -137,7 +141,7 @@ static void close_client(struct kafka_source *s)
 
 static void renew_client_when_due(struct kafka_source *s)
 {
-    bool hopeless = !s->reached && clock_ms() - s->away_since > RENEW_AFTER_MS;
+    bool hopeless = !s->reached && kafka_clock_ms() - s->away_since > RENEW_AFTER_MS;
     if (!atomic_exchange(&s->renewing, false) && !hopeless)
         return;
     close_client(s);
@@ -146,36 +150,12 @@ static void renew_client_when_due(struct kafka_source *s)
 
 /* --- reading --- */
 
-static void fill_headers(struct record *r, const rd_kafka_message_t *m)
-{
-    rd_kafka_headers_t *headers;
-    r->header_count = 0;
-    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    const char *name;
-    const void *value;
-    size_t size;
-    while (r->header_count < RECORD_HEADERS_MAX && rd_kafka_header_get_all(headers, r->header_count, &name,
-                                                       &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        r->headers[r->header_count++] = (struct record_header){slice_of(name), {value, size}};
-}
-
 static void hand_on(struct kafka_source *s, struct kafka_topic *t, const rd_kafka_message_t *m)
 {
-    struct record *r = &s->record;
-    rd_kafka_timestamp_type_t kind;
-    int64_t time_ms = rd_kafka_message_timestamp(m, &kind);
-    time_ms = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time_ms < 0 ? 0 : time_ms;
-    if (!kafka_topic_accept(t, m, time_ms))
+    if (!kafka_topic_accept(t, m, kafka_message_time(m)))
         return;
-    r->topic = slice_of(t->name);
-    r->partition = m->partition;
-    r->offset = m->offset;
-    r->time_ms = time_ms;
-    r->key = (struct slice){m->key, m->key_len};
-    r->value = (struct slice){m->payload, m->len};
-    fill_headers(r, m);
-    s->reader.hooks.record(s->reader.owner, r);
+    kafka_message_record(m, slice_of(t->name), &s->record);
+    s->reader.hooks.record(s->reader.owner, &s->record);
 }
 
 static void take(struct kafka_source *s, rd_kafka_message_t *m)
@@ -184,9 +164,10 @@ static void take(struct kafka_source *s, rd_kafka_message_t *m)
     if (!m->err) {
         CHECK(t); /* every handle was made by kafka_topic_attach */
         set_reached(s, true);
+        s->last_record_at = kafka_clock_ms();
         hand_on(s, t, m);
     } else if (t) {
-        kafka_topic_on_error(t, m, clock_ms());
+        kafka_topic_on_error(t, m, kafka_clock_ms());
     } else {
         on_error(s->reader.client, m->err, rd_kafka_message_errstr(m), s);
     }
@@ -210,7 +191,7 @@ static void read_batch(struct kafka_source *s, int wait_ms)
  * due. */
 static bool check_next_topic(struct kafka_source *s)
 {
-    uint64_t now = clock_ms();
+    uint64_t now = kafka_clock_ms();
     for (size_t i = 0; i < s->topic_count; i++) {
         size_t index = (s->next_topic + i) % s->topic_count;
         struct kafka_topic *t = s->topics[index];
@@ -221,6 +202,15 @@ static bool check_next_topic(struct kafka_source *s)
         return true;
     }
     return false;
+}
+
+static void follow_traces(struct kafka_source *s)
+{
+    struct kafka_probe_answer answer;
+    while (kafka_probe_take(s->probe, &answer))
+        kafka_trace_answer(&s->reader, &answer);
+    for (size_t i = 0; i < s->topic_count; i++)
+        kafka_trace_ask(s->topics[i], s->probe);
 }
 
 /* --- what others see --- */
@@ -245,17 +235,22 @@ static bool judge(const struct kafka_source *s, char *detail, size_t size)
     return true;
 }
 
+/* What is read from an earlier place on is not news: that begins when the heads of the start have been
+ * reached, or nothing comes any more. */
 static bool all_placed(const struct kafka_source *s)
 {
-    for (size_t i = 0; i < s->topic_count; i++)
+    bool caught_up = true;
+    for (size_t i = 0; i < s->topic_count; i++) {
         if (!kafka_topic_placed(s->topics[i]))
             return false;
-    return true;
+        caught_up = caught_up && kafka_topic_caught_up(s->topics[i]);
+    }
+    return caught_up || kafka_clock_ms() - s->last_record_at > QUIET_MS;
 }
 
 static void report(struct kafka_source *s)
 {
-    uint64_t now = clock_ms();
+    uint64_t now = kafka_clock_ms();
     if (now < s->report_at)
         return;
     s->report_at = now + REPORT_MS;
@@ -320,33 +315,27 @@ static void *run(void *argument)
             continue;
         report(s); /* before anything that may wait for an answer */
         bool busy = check_next_topic(s);
+        follow_traces(s);
         read_batch(s, busy ? 0 : IDLE_WAIT_MS);
+        if (s->reader.hooks.turn)
+            s->reader.hooks.turn(s->reader.owner);
     }
     close_client(s);
     return NULL;
 }
 
-static void add_topic(struct kafka_source *s, struct slice name)
+static void add_topic(
+    struct kafka_source *s, struct slice name, const struct kafka_source_start *starts, size_t start_count)
 {
     for (size_t i = 0; i < s->topic_count; i++)
         if (slice_is(name, s->topics[i]->name))
             return;
-    s->topics[s->topic_count++] = kafka_topic_create(name);
-}
-
-/* Signals are for the thread that waits for them. */
-static void start_thread(struct kafka_source *s)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    CHECK(pthread_create(&s->thread, NULL, run, s) == 0);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_setname_np(s->thread, "kafka");
+    s->topics[s->topic_count++] = kafka_topic_create(name, starts, start_count);
 }
 
 struct kafka_source *kafka_source_create(const struct kafka_settings *settings, const struct slice *topics,
-    size_t topic_count, size_t batch_max, const struct kafka_source_hooks *hooks, void *owner)
+    size_t topic_count, const struct kafka_source_start *starts, size_t start_count, size_t batch_max,
+    const struct kafka_source_hooks *hooks, void *owner)
 {
     char fault[512];
     CHECK(batch_max > 0 && hooks->record && hooks->batch_done);
@@ -360,12 +349,13 @@ struct kafka_source *kafka_source_create(const struct kafka_settings *settings, 
     s->batch_max = batch_max;
     s->topics = xcalloc(topic_count ? topic_count : 1, sizeof(struct kafka_topic *));
     for (size_t i = 0; i < topic_count; i++)
-        add_topic(s, topics[i]);
+        add_topic(s, topics[i], starts, start_count);
+    s->probe = kafka_probe_create(settings);
     s->up = metric_get(METRIC_KAFKA_UP);
     metric_set(s->up, 0);
     lock_init(&s->lock);
     (void)snprintf(s->detail, sizeof s->detail, "connecting");
-    start_thread(s);
+    kafka_thread_start(&s->thread, run, s, "kafka");
     return s;
 }
 
@@ -375,6 +365,7 @@ void kafka_source_destroy(struct kafka_source *s)
         return;
     atomic_store(&s->stopping, true);
     (void)pthread_join(s->thread, NULL);
+    kafka_probe_destroy(s->probe);
     for (size_t i = 0; i < s->topic_count; i++)
         kafka_topic_destroy(s->topics[i]);
     free(s->topics);

@@ -34,12 +34,17 @@ static int64_t wall_clock_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-struct kafka_topic *kafka_topic_create(struct slice name)
+struct kafka_topic *kafka_topic_create(
+    struct slice name, const struct kafka_source_start *starts, size_t start_count)
 {
     struct kafka_topic *t = xcalloc(1, sizeof *t);
     t->name = xstrndup(name.data, name.size);
     t->known_since = wall_clock_ms();
     t->records = metric_label(METRIC_RECORDS, t->name);
+    t->starts = xcalloc(start_count + 1, sizeof *t->starts);
+    for (size_t i = 0; i < start_count; i++)
+        if (slice_equal(starts[i].topic, name))
+            t->starts[t->start_count++] = starts[i];
     return t;
 }
 
@@ -47,6 +52,7 @@ void kafka_topic_destroy(struct kafka_topic *t)
 {
     CHECK(!t->handle);
     free(t->partitions);
+    free(t->starts);
     free(t->name);
     free(t);
 }
@@ -75,7 +81,7 @@ void kafka_topic_detach(struct kafka_topic *t)
 {
     for (int32_t id = 0; id < t->partition_count; id++) {
         stop(t, id);
-        if (t->partitions[id].state != PARTITION_UNPLACED)
+        if (t->partitions[id].state != PARTITION_UNPLACED && !t->partitions[id].trace.deciding)
             t->partitions[id].state = PARTITION_PLACED;
     }
     if (t->handle)
@@ -83,7 +89,45 @@ void kafka_topic_detach(struct kafka_topic *t)
     t->handle = NULL;
 }
 
+void kafka_topic_halt(struct kafka_topic *t, int32_t id)
+{
+    stop(t, id);
+    t->partitions[id].state = PARTITION_LOST;
+}
+
+void kafka_topic_jump(
+    struct kafka_topic *t, struct kafka_reader *r, int32_t id, int64_t to, enum kafka_jump why)
+{
+    static const char *const words[] = {"retention", "truncated", "made again"};
+    struct kafka_partition *p = &t->partitions[id];
+    int64_t from = p->position;
+    stop(t, id);
+    p->state = PARTITION_PLACED;
+    p->position = to;
+    p->beyond = false;
+    t->check_at = 0;
+    if (why != JUMP_RETENTION)
+        kafka_trace_reset(&p->trace);
+    log_warn("kafka", "going on elsewhere topic=%s partition=%d from=%" PRId64 " to=%" PRId64 ": %s", t->name,
+        (int)id, from, to, words[why]);
+    if (r->hooks.jump)
+        r->hooks.jump(r->owner, slice_of(t->name), id, from, to, why);
+}
+
 /* --- what the brokers say --- */
+
+static void begin(struct kafka_topic *t, int32_t id)
+{
+    struct kafka_partition *p = &t->partitions[id];
+    p->start = -1;
+    kafka_trace_reset(&p->trace);
+    for (size_t i = 0; i < t->start_count; i++) {
+        if (t->starts[i].partition != id)
+            continue;
+        p->start = t->starts[i].offset;
+        kafka_trace_begin(&p->trace, &t->starts[i].anchor);
+    }
+}
 
 static void grow(struct kafka_topic *t, int32_t count)
 {
@@ -100,6 +144,7 @@ static void grow(struct kafka_topic *t, int32_t count)
             .unproven = !t->seen && t->missing,
             .lag = metric_label(METRIC_LAG, label),
         };
+        begin(t, id);
     }
     t->partition_count = count;
 }
@@ -110,14 +155,25 @@ static void on_missing(struct kafka_topic *t)
 {
     t->missing = true;
     for (int32_t id = 0; id < t->partition_count; id++) {
-        t->partitions[id].vanished = true;
-        if (t->partitions[id].state == PARTITION_READING)
-            t->partitions[id].state = PARTITION_PLACED;
+        if (t->partitions[id].state != PARTITION_READING)
+            continue;
+        stop(t, id); /* what comes back may be another one */
+        t->partitions[id].state = PARTITION_PLACED;
     }
+}
+
+/* It was missing for a while: is it the one that was read? */
+static void on_return(struct kafka_topic *t)
+{
+    kafka_trace_hurry(t);
+    for (int32_t id = 0; id < t->partition_count; id++)
+        t->partitions[id].trace.awaited |= t->partitions[id].trace.mark.offset >= 0;
 }
 
 static void on_metadata(struct kafka_topic *t, const struct rd_kafka_metadata_topic *m)
 {
+    if (t->missing)
+        on_return(t);
     grow(t, m->partition_cnt);
     t->live_count = m->partition_cnt;
     t->seen = true;
@@ -174,45 +230,55 @@ static rd_kafka_resp_err_t ask_ends(
 
 /* --- what follows from it --- */
 
-static void place(struct kafka_partition *p, const struct watermarks *w)
+/* Watermarks of a leader that has just changed may be old: the second answer is believed. */
+static bool surely_beyond(struct kafka_partition *p)
 {
-    p->head = w->high;
-    p->position = p->from_beginning ? w->low : w->high;
-    p->state = PARTITION_PLACED;
+    bool sure = p->beyond;
+    p->beyond = !sure;
+    return sure;
 }
 
-/* Where to go on when the brokers do not have the position. -1: not sure yet, ask again. */
-static int64_t find_again(struct kafka_partition *p, const struct watermarks *w)
+/* Truncated, or made again? What was read tells; a place to start at that nothing is known of is left alone.
+ */
+static void on_beyond(struct kafka_topic *t, int32_t id, struct kafka_reader *r, const struct watermarks *w)
 {
-    if (p->position < w->low)
-        return w->low;
-    if (p->position <= w->high) /* a replica that lagged, or one that was asked too early */
-        return p->position;
-    if (!p->beyond) { /* watermarks of a leader that has just changed may be old: believe the second answer */
-        p->beyond = true;
-        return -1;
+    struct kafka_partition *p = &t->partitions[id];
+    if (p->trace.mark.offset >= 0) {
+        p->trace.deciding = true;
+        p->trace.ask_at = 0;
+    } else if (p->position == p->start) {
+        kafka_topic_jump(t, r, id, w->high, JUMP_TRUNCATED);
+    } else {
+        kafka_topic_jump(t, r, id, w->low, JUMP_RECREATED);
     }
-    /* Truncated: what there is was seen. Made again: what there is was not. */
-    return p->vanished ? w->low : w->high;
 }
 
 static void recover(struct kafka_topic *t, int32_t id, struct kafka_reader *r, const struct watermarks *w)
 {
     struct kafka_partition *p = &t->partitions[id];
-    int64_t from = p->position, to = find_again(p, w);
-    if (to < 0)
-        return;
-    p->beyond = false;
-    p->state = PARTITION_PLACED;
-    p->position = to;
-    if (to == from)
-        return;
-    log_warn("kafka",
-        "position lost, going on elsewhere topic=%s partition=%d from=%" PRId64 " to=%" PRId64 " low=%" PRId64
-        " high=%" PRId64,
-        t->name, (int)id, from, to, w->low, w->high);
-    if (r->hooks.jump)
-        r->hooks.jump(r->owner, slice_of(t->name), id, from, to);
+    if (p->trace.deciding)
+        return; /* the answer to the trace's question is what counts */
+    if (p->position < w->low) {
+        kafka_topic_jump(t, r, id, w->low, JUMP_RETENTION);
+    } else if (p->position <= w->high) { /* a replica that lagged, or one that was asked too early */
+        p->beyond = false;
+        p->state = PARTITION_PLACED;
+    } else if (surely_beyond(p)) {
+        on_beyond(t, id, r, w);
+    }
+}
+
+static void place(struct kafka_topic *t, int32_t id, struct kafka_reader *r, const struct watermarks *w)
+{
+    struct kafka_partition *p = &t->partitions[id];
+    bool started = p->start >= 0;
+    p->head = w->high;
+    p->position = started ? p->start : p->from_beginning ? w->low : w->high;
+    p->state = started ? PARTITION_LOST : PARTITION_PLACED;
+    if (r->hooks.placed)
+        r->hooks.placed(r->owner, slice_of(t->name), id, p->position);
+    if (started)
+        recover(t, id, r, w);
 }
 
 static rd_kafka_resp_err_t locate(struct kafka_topic *t, struct kafka_reader *r)
@@ -231,7 +297,7 @@ static rd_kafka_resp_err_t locate(struct kafka_topic *t, struct kafka_reader *r)
         if (!needs_watermarks(p) || w[id].low < 0 || w[id].high < 0)
             continue;
         if (p->state == PARTITION_UNPLACED)
-            place(p, &w[id]);
+            place(t, id, r, &w[id]);
         else
             recover(t, id, r, &w[id]);
     }
@@ -245,6 +311,8 @@ static rd_kafka_resp_err_t start(struct kafka_topic *t, struct kafka_reader *r)
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     for (int32_t id = 0; id < t->live_count; id++) {
         struct kafka_partition *p = &t->partitions[id];
+        if (p->trace.awaited || p->trace.deciding)
+            continue;
         if (p->state == PARTITION_PLACED) {
             stop(t, id);
             if (rd_kafka_consume_start_queue(t->handle, id, p->position, r->queue) == 0) {
@@ -361,9 +429,9 @@ bool kafka_topic_accept(struct kafka_topic *t, const rd_kafka_message_t *m, int6
         t->fetch_trouble = RD_KAFKA_RESP_ERR_NO_ERROR;
         tell(t, before);
     }
-    p->vanished = false;
     p->beyond = false;
     p->position = m->offset + 1;
+    kafka_trace_record(&p->trace, m);
     metric_add(t->records, 1);
     return true;
 }
@@ -387,6 +455,7 @@ void kafka_topic_on_error(struct kafka_topic *t, const rd_kafka_message_t *m, ui
         t->fetch_trouble = m->err;
     }
     t->fetch_trouble_until = now + REPEAT_MS;
+    kafka_trace_hurry(t);
     /* Some errors are reported once only; a partition that is started anew reports again, or works. */
     p->state = PARTITION_PLACED;
 }
@@ -407,6 +476,14 @@ bool kafka_topic_ready(const struct kafka_topic *t, char *detail, size_t size)
     if (!t->seen)
         (void)snprintf(detail, size, "topic %s is being looked up", t->name);
     return t->seen;
+}
+
+bool kafka_topic_caught_up(const struct kafka_topic *t)
+{
+    for (int32_t id = 0; id < t->partition_count; id++)
+        if (t->partitions[id].position < t->partitions[id].head)
+            return false;
+    return true;
 }
 
 bool kafka_topic_placed(const struct kafka_topic *t)

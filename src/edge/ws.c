@@ -46,7 +46,8 @@ struct peer *peer_create(struct ws *w, struct conn *c, const struct lane *lane)
     w->peers++;
     metric_add(w->connections, 1);
     metric_add(metric_label(METRIC_OPENED, "websocket"), 1);
-    struct client_settings settings = {w->fanout, w->catalogue, lane, w->settings.rooms_max};
+    struct client_settings settings = w->client;
+    settings.lane = lane;
     p->client = client_create(&settings, &peer_client_hooks, p, p);
     /* One message, its header, and what a read may bring beyond it. */
     conn_set_handler(c, &peer_handler, p, w->settings.message_max + 14 + 65536);
@@ -105,12 +106,44 @@ void peer_end(struct peer *p, enum close_reason reason, const char *detail)
     conn_finish(p->conn);
 }
 
+uint64_t peer_number(const struct peer *p)
+{
+    return (uint64_t)p->generation << 32 | p->slot;
+}
+
+/* NULL: that peer is gone, whoever has its slot now. */
+static struct peer *find_peer(struct ws *w, uint64_t number)
+{
+    uint32_t index = (uint32_t)number;
+    struct slot *slot = index < w->slots_used ? &w->slots[index] : NULL;
+    return slot && slot->generation == (uint32_t)(number >> 32) ? slot->peer : NULL;
+}
+
 void ws_answer(struct ws *w, uint64_t peer, uint64_t tag, enum lookup_status status, struct rows *rows)
 {
-    uint32_t number = (uint32_t)peer;
-    struct slot *slot = number < w->slots_used ? &w->slots[number] : NULL;
-    if (slot && slot->peer && slot->generation == (uint32_t)(peer >> 32))
-        client_answer(slot->peer->client, tag, status, rows);
+    struct peer *p = find_peer(w, peer);
+    if (p)
+        client_answer(p->client, tag, status, rows);
+}
+
+void ws_located(struct ws *w, uint64_t peer, uint64_t tag, const struct client_location *location)
+{
+    struct peer *p = find_peer(w, peer);
+    if (p)
+        client_located(p->client, tag, location);
+}
+
+bool ws_enter(struct ws *w, uint64_t peer, uint64_t session, unsigned log, uint64_t position,
+    struct origin *origin, const struct gap *gaps, size_t gap_count)
+{
+    struct peer *p = find_peer(w, peer);
+    struct session *s = p ? client_session(p->client, session) : NULL;
+    if (!s)
+        return false;
+    for (size_t i = 0; i < gap_count; i++)
+        client_gap(p->client, &gaps[i]);
+    session_enter(s, log, position, origin);
+    return true;
 }
 
 /* --- what the fan-out writes --- */
@@ -127,17 +160,21 @@ static void transport_keep(void *transport, const char *rest, size_t size)
     conn_keep(p->conn, rest, size);
 }
 
-static void transport_gap(void *transport, struct slice topic, int32_t partition, int64_t from, int64_t to)
+static void transport_away(void *transport, struct session *s, struct origin *origin)
 {
     struct peer *p = transport;
-    struct buffer data = {0};
-    client_gap_json(&data, topic, partition, from, to, "evicted");
-    metric_add(metric_label(METRIC_GAPS, "evicted"), 1);
-    peer_client_hooks.emit(p, "gap", buffer_slice(&data));
-    buffer_finish(&data);
+    p->ws->hooks->away(
+        p->ws->owner, peer_number(p), client_session_tag(p->client, s), origin, session_until(s));
 }
 
-const struct transport_hooks ws_transport = {transport_write, transport_keep, transport_gap};
+static void transport_arrived(void *transport, struct session *s)
+{
+    struct peer *p = transport;
+    client_arrived(p->client, s);
+}
+
+const struct transport_hooks ws_transport = {
+    transport_write, transport_keep, transport_away, transport_arrived};
 
 /* --- signs of life --- */
 
@@ -154,14 +191,15 @@ static bool made_progress(struct peer *p)
 
 static void ping(struct peer *p)
 {
-    static const char frame[2] = {(char)0x89, 0};
     if (!p->heard && made_progress(p))
         p->life_at = loop_now(p->ws->loop);
     p->heard = false;
-    if (conn_ready(p->conn)) { /* one that still owes us reading would not see it before the rest */
-        conn_send(p->conn, frame, sizeof frame);
-        p->unproven += sizeof frame;
-    }
+    if (!conn_ready(p->conn)) /* one that still owes us reading would not see it before the rest */
+        return;
+    struct buffer *out = &p->ws->text;
+    size_t size = peer_ping_text(p);
+    conn_send(p->conn, out->data + out->size - size, size);
+    p->unproven += (uint32_t)size;
 }
 
 static void check_life(struct peer *p, uint64_t now)
@@ -245,13 +283,13 @@ size_t ws_peers(const struct ws *w)
 
 /* --- life cycle --- */
 
-struct ws *ws_create(struct loop *loop, struct fanout *fanout, struct catalogue *catalogue,
+struct ws *ws_create(struct loop *loop, const struct client_settings *client,
     const struct ws_settings *settings, const struct ws_hooks *hooks, void *owner)
 {
     struct ws *w = xcalloc(1, sizeof *w);
     w->loop = loop;
-    w->fanout = fanout;
-    w->catalogue = catalogue_hold(catalogue);
+    w->client = *client;
+    catalogue_hold(client->catalogue);
     w->settings = *settings;
     w->hooks = hooks;
     w->owner = owner;
@@ -279,6 +317,6 @@ void ws_destroy(struct ws *w)
     json_finish(&w->scratch);
     buffer_finish(&w->text);
     free(w->slots);
-    catalogue_release(w->catalogue);
+    catalogue_release(w->client.catalogue);
     free(w);
 }

@@ -36,8 +36,7 @@ struct slot {
 
 struct ws {
     struct loop *loop;
-    struct fanout *fanout;
-    struct catalogue *catalogue;
+    struct client_settings client;
     struct ws_settings settings;
     const struct ws_hooks *hooks;
     void *owner;
@@ -65,6 +64,12 @@ struct peer *peer_create(struct ws *w, struct conn *c, const struct lane *lane);
 /* Ends the connection with a close frame (answering a parked request first). `detail`: more precise than the
  * reason's own text, or NULL. */
 void peer_end(struct peer *p, enum close_reason reason, const char *detail);
+
+/* A ping frame, and the latest cursor for one who is at the head, at the end of ws->text; returns their
+ * length. */
+size_t peer_ping_text(struct peer *p);
+
+uint64_t peer_number(const struct peer *p);
 
 /* Answers the upgrade with 101. */
 void peer_open(struct peer *p);

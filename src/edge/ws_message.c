@@ -71,25 +71,49 @@ size_t peer_data(void *owner, struct conn *c, char *data, size_t size)
 
 /* --- the client's side of the conversation --- */
 
-static void on_emit(void *owner, const char *type, struct slice data_json)
+/* Writes the message as a frame at the end of ws->text; returns its length. */
+static size_t write_message(struct peer *p, const char *type, struct slice data_json, struct slice cursor)
 {
-    struct peer *p = owner;
     struct buffer *out = &p->ws->text;
     buffer_clear(out);
-    char *header = buffer_reserve(out, FRAME_HEADER_MAX);
-    (void)header;
-    out->size = FRAME_HEADER_MAX;
+    buffer_reserve(out, FRAME_HEADER_MAX + 2);
+    out->size = FRAME_HEADER_MAX + 2; /* room for the header, and for a ping before it */
     buffer_print(out, "{\"type\":\"%s\"", type);
     if (data_json.data) {
         buffer_print(out, ",\"%.*s\":", SLICE_ARGS(p->lane->payload_key));
         buffer_add_slice(out, data_json);
     }
+    if (cursor.size > 0)
+        buffer_print(out, ",\"cursor\":\"%.*s\"", SLICE_ARGS(cursor));
     buffer_add_byte(out, '}');
-    size_t payload = out->size - FRAME_HEADER_MAX;
-    size_t size = frame_header_size(payload);
-    char *frame = out->data + FRAME_HEADER_MAX - size;
-    frame_header(frame, FRAME_TEXT, payload);
-    conn_send(p->conn, frame, size + payload);
+    size_t payload = out->size - FRAME_HEADER_MAX - 2;
+    size_t size = frame_header_size(payload) + payload;
+    frame_header(out->data + out->size - size, FRAME_TEXT, payload);
+    return size;
+}
+
+static void on_emit(void *owner, const char *type, struct slice data_json, struct slice cursor)
+{
+    struct peer *p = owner;
+    size_t size = write_message(p, type, data_json, cursor);
+    conn_send(p->conn, p->ws->text.data + p->ws->text.size - size, size);
+}
+
+size_t peer_ping_text(struct peer *p)
+{
+    static const char ping[2] = {(char)0x89, 0};
+    struct buffer *out = &p->ws->text;
+    char cursor[CURSOR_TEXT_MAX + 1];
+    size_t cursor_size = client_ping_cursor(p->client, cursor), size = 0;
+    if (cursor_size > 0)
+        size = write_message(p, "cursor", (struct slice){NULL, 0}, (struct slice){cursor, cursor_size});
+    else {
+        buffer_clear(out);
+        buffer_reserve(out, sizeof ping);
+        out->size = sizeof ping;
+    }
+    memcpy(out->data + out->size - size - sizeof ping, ping, sizeof ping);
+    return size + sizeof ping;
 }
 
 static void on_authenticate(void *owner, struct slice token)
@@ -118,8 +142,20 @@ static void on_lookup(
     void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
 {
     struct peer *p = owner;
-    uint64_t number = (uint64_t)p->generation << 32 | p->slot;
-    p->ws->hooks->lookup(p->ws->owner, lookup, params, count, number, tag);
+    p->ws->hooks->lookup(p->ws->owner, lookup, params, count, peer_number(p), tag);
 }
 
-const struct client_hooks peer_client_hooks = {on_emit, on_authenticate, on_attached, on_lookup};
+static void on_locate(void *owner, const struct cursor *cursor, uint64_t tag)
+{
+    struct peer *p = owner;
+    p->ws->hooks->locate(p->ws->owner, cursor, peer_number(p), tag);
+}
+
+static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+{
+    struct peer *p = owner;
+    return p->ws->hooks->cursor(p->ws->owner, position, out);
+}
+
+const struct client_hooks peer_client_hooks = {
+    on_emit, on_authenticate, on_attached, on_lookup, on_locate, on_cursor};

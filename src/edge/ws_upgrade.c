@@ -144,9 +144,21 @@ static struct slice find_token(struct peer *p, const struct http_head *head, str
     return (struct slice){NULL, 0};
 }
 
+/* `?cursor=...&rooms=a,b`: where to go on, and the rooms that were joined on request. */
+static void take_resume(struct peer *p, const struct http_head *head)
+{
+    struct buffer cursor = {0}, rooms = {0};
+    bool found = http_query_find(head->query, "cursor", &cursor);
+    bool named = http_query_find(head->query, "rooms", &rooms);
+    client_set_resume(p->client, found ? buffer_slice(&cursor) : (struct slice){NULL, 0},
+        named ? buffer_slice(&rooms) : (struct slice){NULL, 0});
+    buffer_finish(&cursor);
+    buffer_finish(&rooms);
+}
+
 bool ws_accept(struct ws *w, struct conn *c, const struct http_head *head)
 {
-    const struct lane *lane = catalogue_find_lane(w->catalogue, head->path);
+    const struct lane *lane = catalogue_find_lane(w->client.catalogue, head->path);
     if (!lane)
         return false;
     if (!check_request(w, c, head))
@@ -155,6 +167,7 @@ bool ws_accept(struct ws *w, struct conn *c, const struct http_head *head)
     struct buffer scratch = {0};
     p->browser = http_field_find(head, "Origin").data != NULL;
     derive_key(http_field_find(head, "Sec-WebSocket-Key"), p->accept_key);
+    take_resume(p, head);
     struct slice token = find_token(p, head, &scratch);
     if (w->draining) {
         peer_end(p, CLOSE_RESTART, NULL);

@@ -60,15 +60,24 @@ struct fixture {
     int outcome; /* of the attach; -1: not decided */
     int64_t offset;
     struct json json;
+    struct partitions *partitions;
+    struct hotlog *window;
+    bool cursors, full;
+    unsigned located; /* questions for a cursor's place */
+    uint64_t locate_tag, locate_ahead;
+    struct origin *away;
+    uint64_t away_tag, until;
 };
 
 /* --- the client's surroundings --- */
 
-static void on_emit(void *owner, const char *type, struct slice data)
+static void on_emit(void *owner, const char *type, struct slice data, struct slice cursor)
 {
     struct fixture *x = owner;
     buffer_print(&x->said, data.data ? "%s " : "%s", type);
     buffer_add_slice(&x->said, data);
+    if (cursor.size > 0)
+        buffer_print(&x->said, " <%.*s>", SLICE_ARGS(cursor));
     buffer_add_byte(&x->said, '\n');
     struct json j = {0};
     assert_true(!data.data || json_scan(&j, data.data, data.size));
@@ -102,26 +111,87 @@ static void on_lookup(
         at += (size_t)snprintf(p->params + at, sizeof p->params - at, "[%.*s]", SLICE_ARGS(params[i]));
 }
 
-static const struct client_hooks client_hooks = {on_emit, on_authenticate, on_attached, on_lookup};
+static void on_locate(void *owner, const struct cursor *cursor, uint64_t tag)
+{
+    struct fixture *x = owner;
+    assert_int_not_equal(tag, x->locate_tag);
+    x->located++;
+    x->locate_tag = tag;
+    x->locate_ahead = cursor->ahead;
+}
+
+/* Cursors of this stage are the position, as text. */
+static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+{
+    struct fixture *x = owner;
+    if (!x->cursors)
+        return 0;
+    return (size_t)snprintf(out, CURSOR_TEXT_MAX + 1, "at-%llu", (unsigned long long)position);
+}
+
+static const struct client_hooks client_hooks = {
+    on_emit, on_authenticate, on_attached, on_lookup, on_locate, on_cursor};
+
+/* Frames of this stage are "@room\n"; what was written anew has a header, and its mark behind. */
+static void show_frames(struct fixture *x, const char *at, size_t size)
+{
+    for (const char *end = at + size; at < end;) {
+        bool anew = (unsigned char)*at == 0x81;
+        size_t frame =
+            anew ? 2 + (size_t)(unsigned char)at[1] : (size_t)((const char *)memchr(at, '\n', size) - at) + 1;
+        assert_true(frame <= (size_t)(end - at));
+        struct slice text = anew ? (struct slice){at + 2, frame - 2} : (struct slice){at, frame};
+        const char *line = memchr(text.data, '\n', text.size);
+        buffer_add(&x->said, text.data, (size_t)(line - text.data));
+        if (anew)
+            buffer_add_text(&x->said, memmem(text.data, text.size, "backfill", 8)       ? " backfill"
+                                      : memmem(text.data, text.size, "redelivered", 11) ? " again"
+                                                                                        : " anew");
+        buffer_add_byte(&x->said, '\n');
+        at += frame;
+    }
+}
 
 static size_t on_write(void *transport, const struct iovec *parts, int count)
 {
     struct fixture *x = transport;
     size_t total = 0;
+    if (x->full)
+        return 0;
     for (int i = 0; i < count; i++) {
-        buffer_add(&x->said, parts[i].iov_base, parts[i].iov_len);
+        show_frames(x, parts[i].iov_base, parts[i].iov_len);
         total += parts[i].iov_len;
     }
     return total;
 }
 
-static const struct transport_hooks transport_hooks = {on_write, NULL, NULL};
+static void on_keep(void *transport, const char *rest, size_t size)
+{
+    struct fixture *x = transport;
+    buffer_add(&x->said, rest, size);
+}
+
+static void on_away(void *transport, struct session *s, struct origin *origin)
+{
+    struct fixture *x = transport;
+    x->away_tag = client_session_tag(x->client, s);
+    x->away = origin;
+    x->until = session_until(s);
+}
+
+static void on_arrived(void *transport, struct session *s)
+{
+    struct fixture *x = transport;
+    client_arrived(x->client, s);
+}
+
+static const struct transport_hooks transport_hooks = {on_write, on_keep, on_away, on_arrived};
 
 static void create_client(struct fixture *x, size_t rooms_max)
 {
     client_destroy(x->client);
-    struct client_settings settings = {
-        x->fanout, x->catalogue, catalogue_find_lane(x->catalogue, SLICE("/")), rooms_max};
+    struct client_settings settings = {x->fanout, x->log, x->partitions, x->catalogue,
+        catalogue_find_lane(x->catalogue, SLICE("/")), rooms_max};
     x->client = client_create(&settings, &client_hooks, x, x);
     x->outcome = -1;
     x->pending_count = 0;
@@ -134,7 +204,11 @@ static int set_up(void **state)
     x->catalogue = catalogue_from_text(shop);
     x->rooms = rooms_create();
     x->log = hotlog_create(&(struct hotlog_settings){1 << 20, 1024, 1}, x->rooms);
-    x->fanout = fanout_create(x->log, x->rooms, &transport_hooks);
+    x->window = hotlog_create(&(struct hotlog_settings){1 << 16, 256, 1}, x->rooms);
+    x->partitions = partitions_create();
+    assert_int_equal(partitions_get(x->partitions, SLICE("orders.v1"), 3, 0), 0);
+    hotlog_advance(x->log, 0, 0);
+    x->fanout = fanout_create((struct hotlog *[]){x->log, x->window}, 2, x->rooms, &transport_hooks);
     create_client(x, ROOMS_MAX);
     *state = x;
     return 0;
@@ -147,6 +221,9 @@ static int tear_down(void **state)
     client_destroy(NULL);
     fanout_destroy(x->fanout);
     hotlog_destroy(x->log);
+    hotlog_destroy(x->window);
+    partitions_destroy(x->partitions);
+    origin_release(x->away);
     rooms_destroy(x->rooms);
     catalogue_release(x->catalogue);
     buffer_finish(&x->said);
@@ -251,14 +328,12 @@ static void publish(struct fixture *x, const char *room)
 {
     size_t size = strlen(room) + 2;
     uint32_t number = rooms_hold(x->rooms, 0, slice_of(room));
-    uint32_t partition = hotlog_partition(x->log, SLICE("orders.v1"), 0, 0);
     char *frame = hotlog_reserve(x->log, size);
     frame[0] = '@';
     memcpy(frame + 1, room, size - 2);
     frame[size - 1] = '\n';
-    hotlog_append(
-        x->log, &(struct hotlog_append){
-                    .partition = partition, .rooms = &number, .room_count = 1, .offset = x->offset++});
+    hotlog_append(x->log, &(struct hotlog_append){.rooms = &number, .room_count = 1, .offset = x->offset++});
+    hotlog_advance(x->log, 0, x->offset);
     hotlog_publish(x->log);
 }
 
@@ -677,6 +752,379 @@ static void a_client_may_go_while_lookups_are_under_way(void **state)
     assert_heard(x, "");
 }
 
+/* --- resuming --- */
+
+/* Some cursor; where it stands is for the test to say. */
+static const char *cursor_text(void)
+{
+    static char text[CURSOR_TEXT_MAX + 1];
+    cursor_encode(&(struct cursor){.nonce = 1, .checkpoint = 2, .ahead = 77}, text);
+    return text;
+}
+
+static void locate_at(struct fixture *x, uint64_t position)
+{
+    struct client_location l = {.status = LOCATED_POSITION, .position = position};
+    assert_int_equal(x->locate_ahead, 77);
+    client_located(x->client, x->locate_tag, &l);
+}
+
+/* Everything below `skip` was had, what is below `mark` may have been. */
+static void locate_by_plan(struct fixture *x, int64_t skip, int64_t mark, int64_t gap_to)
+{
+    struct gap gap = {{SLICE("orders.v1"), 3, 0}, 0, gap_to, GAP_RETENTION};
+    struct resume_plan plan = {origin_create(1, false), &gap, gap_to > 0};
+    plan.origin->skip[0] = skip;
+    plan.origin->mark[0] = mark;
+    client_located(
+        x->client, x->locate_tag, &(struct client_location){.status = LOCATED_PLAN, .plan = &plan});
+    origin_release(plan.origin);
+}
+
+static void locate_as(struct fixture *x, int status)
+{
+    struct client_location l = {0};
+    l.status = status;
+    client_located(x->client, x->locate_tag, &l);
+}
+
+static void come_with(struct fixture *x, const char *cursor, const char *rooms)
+{
+    client_set_resume(x->client, slice_of(cursor), slice_of(rooms));
+    client_attach(x->client, "7", "7");
+    answer(x, "user", "[7]", "id,role", "7,reader");
+}
+
+static void send_many(struct fixture *x, const char *room, int count)
+{
+    while (count-- > 0)
+        publish(x, room);
+    turn(x);
+}
+
+static void who_comes_without_a_cursor_is_given_one(void **state)
+{
+    struct fixture *x = *state;
+    x->cursors = true;
+    char cursor[CURSOR_TEXT_MAX + 1];
+    send_many(x, "user-7", 3);
+    assert_int_equal(client_ping_cursor(x->client, cursor), 0);
+    attach_as(x, "reader");
+    assert_heard(x, "connected {\"userId\":7,\"role\":\"reader\"} <at-3>\n");
+    turn(x);
+    assert_int_equal(x->located, 0);
+    assert_heard(x, ""); /* nothing was resumed */
+    event(x, "user-7");
+    assert_int_equal(client_ping_cursor(x->client, cursor), 4);
+    assert_string_equal(cursor, "at-4");
+    x->full = true;
+    event(x, "user-7");
+    assert_int_equal(client_ping_cursor(x->client, cursor), 0); /* it has not come to the head */
+}
+
+static void a_cursor_of_this_log_is_exact(void **state)
+{
+    struct fixture *x = *state;
+    x->cursors = true;
+    char expected[300];
+    send_many(x, "user-7", 3);
+    come_with(x, cursor_text(), "");
+    event(x, "user-7");
+    assert_heard(x, ""); /* not before it is known where it stands */
+    assert_false(client_is_attached(x->client));
+    locate_at(x, 2);
+    snprintf(expected, sizeof expected, "connected {\"userId\":7,\"role\":\"reader\"} <%s>\n", cursor_text());
+    assert_heard(x, expected); /* what it has is still the truth */
+    turn(x);
+    assert_heard(x, "@user-7\n@user-7\nresumed {} <at-4>\n");
+    event(x, "user-7");
+    assert_heard(x, "@user-7\n");
+}
+
+static void a_place_elsewhere_is_walked_to_and_marked(void **state)
+{
+    struct fixture *x = *state;
+    x->cursors = true;
+    send_many(x, "user-7", 6);
+    come_with(x, cursor_text(), "");
+    locate_by_plan(x, 2, 4, 1);
+    assert_non_null(strstr(buffer_text(&x->said), "connected "));
+    assert_non_null(
+        strstr(buffer_text(&x->said), ">\ngap {\"topic\":\"orders.v1\",\"partition\":3,\"from\":\"0\","
+                                      "\"to\":\"1\",\"reason\":\"retention\"}\n"));
+    buffer_clear(&x->said);
+    turn(x);
+    assert_heard(x, "@user-7 again\n@user-7 again\n@user-7 anew\n@user-7 anew\nresumed {} <at-6>\n");
+    event(x, "user-7");
+    assert_heard(x, "@user-7\n");
+}
+
+static void a_cursor_that_says_nothing_any_more_is_a_gap_and_goes_on_from_now(void **state)
+{
+    struct fixture *x = *state;
+    static const char *const cursors[] = {"no cursor", "A", "", NULL};
+    x->cursors = true;
+    send_many(x, "user-7", 3);
+    for (size_t i = 0; i < 4; i++) {
+        create_client(x, ROOMS_MAX);
+        bool known = !cursors[i];
+        if (cursors[i] && !*cursors[i])
+            continue;
+        come_with(x, known ? cursor_text() : cursors[i], "");
+        if (known)
+            locate_as(x, LOCATED_LOST);
+        turn(x);
+        assert_heard(
+            x, known ? "connected {\"userId\":7,\"role\":\"reader\"} <at-3>\ngap {\"topic\":\"orders.v1\","
+                       "\"partition\":3,\"from\":\"0\",\"to\":\"3\",\"reason\":\"cursor\"}\n"
+                       "resumed {} <at-3>\n"
+                     : "connected {\"userId\":7,\"role\":\"reader\"} <at-3>\ngap {\"topic\":\"orders.v1\","
+                       "\"partition\":3,\"from\":\"0\",\"to\":\"3\",\"reason\":\"cursor\"}\n");
+    }
+    event(x, "user-7");
+    assert_heard(x, "@user-7\n");
+}
+
+static void a_cursor_that_cannot_be_looked_up_now_ends_the_attach(void **state)
+{
+    struct fixture *x = *state;
+    come_with(x, cursor_text(), "");
+    locate_as(x, LOCATED_UNAVAILABLE);
+    assert_int_equal(x->outcome, GRANTS_UNAVAILABLE);
+    assert_false(client_is_attached(x->client));
+    assert_heard(x, "");
+    locate_at(x, 0); /* said twice */
+    event(x, "user-7");
+    assert_heard(x, "");
+}
+
+static void rooms_that_were_joined_are_part_of_what_is_resumed(void **state)
+{
+    struct fixture *x = *state;
+    publish(x, "task:5");
+    publish(x, "task:6");
+    publish(x, "user-7");
+    come_with(x, cursor_text(), ",task:5,user-7,task:6,,nowhere,");
+    locate_at(x, 0);
+    assert_heard(x, "");
+    answer(x, "member", "[5][7]", "one", "1");
+    assert_heard(x, ""); /* the other one is not decided */
+    answer(x, "member", "[6][7]", "one", "");
+    turn(x);
+    const char *said = buffer_text(&x->said);
+    const char *connected = strstr(said, "connected "),
+               *joined = strstr(said, "room-joined {\"roomId\":\"task:5\"}"),
+               *refused = strstr(said, "task:6"), *nowhere = strstr(said, "nowhere"),
+               *events = strstr(said, "@");
+    assert_true(connected == said && joined && refused && nowhere && events);
+    assert_true(joined < events && refused < events && nowhere < events); /* answers first */
+    assert_string_equal(events, "@task:5\n@user-7\nresumed {}\n");
+}
+
+static void join_late(struct fixture *x, const char *room, const char *cursor)
+{
+    struct buffer text = {0};
+    buffer_print(
+        &text, "{\"type\":\"join-room\",\"data\":{\"roomId\":\"%s\",\"cursor\":\"%s\"}}", room, cursor);
+    command(x, buffer_text(&text));
+    buffer_finish(&text);
+}
+
+static void a_room_that_is_entered_late_brings_what_was_missed_and_is_joined_then(void **state)
+{
+    struct fixture *x = *state;
+    attach_reader(x);
+    event(x, "task:5");
+    event(x, "open-1");
+    event(x, "task:5");
+    join_late(x, "task:5", cursor_text());
+    assert_int_equal(x->located, 0); /* first the right */
+    answer(x, "member", "[5][7]", "one", "1");
+    event(x, "task:5");
+    event(x, "user-7"); /* held meanwhile */
+    assert_heard(x, "");
+    locate_by_plan(x, 1, 1, 0);
+    turn(x);
+    assert_heard(x, "@task:5 backfill\nroom-joined {\"roomId\":\"task:5\"}\n@task:5\n@user-7\n");
+    event(x, "task:5");
+    assert_heard(x, "@task:5\n");
+    join_late(x, "task:5", cursor_text()); /* stands there already */
+    assert_heard(x, "room-joined {\"roomId\":\"task:5\"}\n");
+    join_late(x, "open-9", "no cursor");
+    assert_heard(
+        x, "error {\"code\":\"bad_cursor\",\"message\":\"this is no cursor\",\"roomId\":\"open-9\"}\n");
+}
+
+static void a_late_room_without_the_right_is_refused_and_holds_nothing(void **state)
+{
+    struct fixture *x = *state;
+    attach_reader(x);
+    event(x, "task:5");
+    join_late(x, "task:5", cursor_text());
+    answer(x, "member", "[5][7]", "one", "");
+    assert_int_equal(x->located, 0);
+    assert_heard(x,
+        "error {\"code\":\"forbidden\",\"message\":\"you may not join this room\",\"roomId\":\"task:5\"}\n");
+    event(x, "user-7");
+    assert_heard(x, "@user-7\n");
+    join_late(x, "task:5", cursor_text());
+    leave(x, "task:5");
+    answer(x, "member", "[5][7]", "one", "1");
+    event(x, "user-7");
+    assert_heard(x, "room-left {\"roomId\":\"task:5\"}\n@user-7\n");
+}
+
+static void late_rooms_wait_for_each_other(void **state)
+{
+    struct fixture *x = *state;
+    attach_reader(x);
+    event(x, "open-1");
+    event(x, "open-2");
+    join_late(x, "open-1", cursor_text());
+    join_late(x, "open-2", cursor_text());
+    assert_int_equal(x->located, 1);
+    locate_at(x, 0);
+    turn(x);
+    assert_int_equal(x->located, 2);
+    assert_heard(x, "@open-1 backfill\nroom-joined {\"roomId\":\"open-1\"}\n");
+    locate_as(x, LOCATED_UNAVAILABLE);
+    assert_non_null(strstr(buffer_text(&x->said), "\"code\":\"unavailable\""));
+    buffer_clear(&x->said);
+    event(x, "user-7");
+    assert_heard(x, "@user-7\n");
+}
+
+static void a_resume_message_repeats_all_rooms(void **state)
+{
+    struct fixture *x = *state;
+    char text[300];
+    attach_reader(x);
+    event(x, "user-7");
+    event(x, "task:5");
+    event(x, "open-1");
+    buffer_clear(&x->said);
+    snprintf(text, sizeof text,
+        "{\"type\":\"resume\",\"data\":{\"cursor\":\"%s\",\"rooms\":[\"task:5\",5,\"user-7\",\"task:5\","
+        "\"open-1\"]}}",
+        cursor_text());
+    command(x, text);
+    answer(x, "member", "[5][7]", "one", "1");
+    answer(x, "member", "[5][7]", "one", "1");
+    locate_by_plan(x, 0, 3, 2);
+    turn(x);
+    const char *said = buffer_text(&x->said), *events = strstr(said, "@");
+    assert_true(strstr(said, "gap ") == said);
+    assert_true(strstr(events, "@user-7 backfill\n@task:5 backfill\n@open-1 backfill\n") == events);
+    assert_non_null(strstr(events, "room-joined {\"roomId\":\"task:5\"}"));
+    assert_non_null(strstr(events, "room-joined {\"roomId\":\"open-1\"}"));
+    assert_non_null(strstr(events, "\nresumed {}\n"));
+    buffer_clear(&x->said);
+    event(x, "task:5");
+    assert_heard(x, "@task:5\n");
+    command(x, "{\"type\":\"resume\",\"data\":{}}");
+    command(x, "{\"type\":\"resume\"}");
+    command(x, "{\"type\":\"resume\",\"data\":{\"cursor\":\"x\",\"rooms\":5}}");
+    assert_null(strstr(buffer_text(&x->said), "resumed"));
+    buffer_clear(&x->said);
+    event(x, "user-7");
+    assert_heard(x, "@user-7\n");
+}
+
+static void nobody_leaves_where_everybody_stands(void **state)
+{
+    struct fixture *x = *state;
+    static const char told[] =
+        "error {\"code\":\"bad_message\",\"message\":\"data.roomId must be a string of 1 to 512 "
+        "bytes\"}\n";
+    attach_reader(x);
+    leave(x, "\\u0001");
+    assert_heard(x, told);
+    join(x, "\\u0001");
+    assert_heard(x, told);
+    uint32_t everybody = rooms_hold(x->rooms, 0, ROOM_OF_ALL);
+    memcpy(hotlog_reserve(x->log, 5), "@all\n", 5);
+    hotlog_append(x->log, &(struct hotlog_append){.rooms = &everybody, .room_count = 1, .offset = x->offset});
+    hotlog_publish(x->log);
+    turn(x);
+    assert_heard(x, "@all\n");
+}
+
+/* More than the log holds goes by while the socket is full. */
+static void fall_out_of_the_log(struct fixture *x)
+{
+    x->full = true;
+    event(x, "user-7");
+    for (int i = 0; i < 1100; i++)
+        event(x, "nowhere");
+    x->full = false;
+    client_writable(x->client);
+    turn(x);
+    assert_non_null(x->away);
+    assert_int_equal(x->away_tag, 0);
+}
+
+static void enter_again(struct fixture *x, uint64_t tag)
+{
+    struct session *s = client_session(x->client, tag);
+    assert_non_null(s);
+    hotlog_restart(x->window);
+    hotlog_advance(x->window, 0, 0);
+    uint64_t start = hotlog_next(x->window);
+    for (int64_t offset = origin_skip(x->away, 0); offset < 1; offset++) { /* the one event that it missed */
+        uint32_t room = rooms_hold(x->rooms, 0, SLICE("user-7"));
+        memcpy(hotlog_reserve(x->window, 8), "@user-7\n", 8);
+        hotlog_append(x->window, &(struct hotlog_append){.rooms = &room, .room_count = 1, .offset = offset});
+        hotlog_advance(x->window, 0, offset + 1);
+    }
+    hotlog_publish(x->window);
+    hotlog_end(x->window, hotlog_head(x->window), hotlog_head(x->log));
+    session_enter(s, 1, start, x->away);
+    origin_release(x->away);
+    x->away = NULL;
+}
+
+static void who_is_away_asks_for_late_rooms_in_vain_until_it_is_back(void **state)
+{
+    struct fixture *x = *state;
+    attach_reader(x);
+    fall_out_of_the_log(x);
+    join_late(x, "open-1", cursor_text());
+    turn(x);
+    assert_int_equal(x->located, 0);
+    enter_again(x, 0);
+    turn(x);
+    assert_int_equal(x->located, 1);
+    assert_heard(x, "@user-7 anew\n");
+    locate_at(x, hotlog_head(x->log));
+    turn(x);
+    assert_heard(x, "room-joined {\"roomId\":\"open-1\"}\n");
+    event(x, "user-7");
+    assert_heard(x, "@user-7\n");
+}
+
+static void a_client_may_go_while_it_is_away_or_beside_itself(void **state)
+{
+    struct fixture *x = *state;
+    attach_reader(x);
+    fall_out_of_the_log(x);
+    join_late(x, "open-1", cursor_text());
+    create_client(x, ROOMS_MAX);
+    attach_reader(x);
+    join_late(x, "open-1", cursor_text());
+    uint64_t tag = x->locate_tag;
+    locate_at(x, 0); /* long gone: the side walk is sent away */
+    origin_release(x->away);
+    x->away = NULL;
+    turn(x);
+    assert_non_null(x->away);
+    assert_int_equal(x->away_tag, tag);
+    assert_int_equal(x->until, hotlog_head(x->log));
+    assert_non_null(client_session(x->client, tag));
+    assert_null(client_session(x->client, tag + 1));
+    create_client(x, ROOMS_MAX);
+    assert_null(client_session(x->client, tag));
+}
+
 /* --- any order of commands and answers --- */
 
 enum { TASKS = 4, STEPS = 20000, EXPECTED_MAX = 64 };
@@ -735,17 +1183,6 @@ static void memberships_follow_the_commands_whatever_the_order_of_answers(void *
     }
 }
 
-static void a_gap_names_offsets_as_strings(void **state)
-{
-    (void)state;
-    struct buffer out = {0};
-    client_gap_json(&out, SLICE("orders.v1"), 3, 9007199254740993, INT64_MAX, "evicted");
-    assert_string_equal(buffer_text(&out),
-        "{\"topic\":\"orders.v1\",\"partition\":3,\"from\":\"9007199254740993\","
-        "\"to\":\"9223372036854775807\",\"reason\":\"evicted\"}");
-    buffer_finish(&out);
-}
-
 static void close_reasons_have_codes_and_texts(void **state)
 {
     (void)state;
@@ -784,8 +1221,20 @@ int main(void)
         stage(joins_that_wait_count_as_rooms),
         stage(only_so_many_joins_may_wait_at_once),
         stage(a_client_may_go_while_lookups_are_under_way),
+        stage(who_comes_without_a_cursor_is_given_one),
+        stage(a_cursor_of_this_log_is_exact),
+        stage(a_place_elsewhere_is_walked_to_and_marked),
+        stage(a_cursor_that_says_nothing_any_more_is_a_gap_and_goes_on_from_now),
+        stage(a_cursor_that_cannot_be_looked_up_now_ends_the_attach),
+        stage(rooms_that_were_joined_are_part_of_what_is_resumed),
+        stage(a_room_that_is_entered_late_brings_what_was_missed_and_is_joined_then),
+        stage(a_late_room_without_the_right_is_refused_and_holds_nothing),
+        stage(late_rooms_wait_for_each_other),
+        stage(a_resume_message_repeats_all_rooms),
+        stage(nobody_leaves_where_everybody_stands),
+        stage(who_is_away_asks_for_late_rooms_in_vain_until_it_is_back),
+        stage(a_client_may_go_while_it_is_away_or_beside_itself),
         stage(memberships_follow_the_commands_whatever_the_order_of_answers),
-        cmocka_unit_test(a_gap_names_offsets_as_strings),
         cmocka_unit_test(close_reasons_have_codes_and_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

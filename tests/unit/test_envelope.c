@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "causeway/buffer.h"
 #include "causeway/envelope.h"
 #include "causeway/frame.h"
 #include "causeway/json.h"
@@ -35,8 +36,8 @@ static void an_event_is_one_text_frame_with_its_payload_byte_for_byte(void **sta
     struct record r = order_record();
     struct envelope e;
     char id[128], text[512];
-    assert_true(envelope_begin(
-        &e, &data_lane, &new_order, &r, SLICE("{ \"total\" : 1.50,\"id\":12345678901234567890 }")));
+    assert_true(envelope_begin(&e, &data_lane, &new_order, &r,
+        SLICE("{ \"total\" : 1.50,\"id\":12345678901234567890 }"), SLICE("")));
     assert_true(envelope_id(id, sizeof id, &r, &new_order) > 0);
     snprintf(text, sizeof text, expected, id, payload);
     char *frame = write_event(&e);
@@ -51,7 +52,7 @@ static void a_lane_names_the_member_that_holds_the_payload(void **state)
     (void)state;
     struct record r = order_record();
     struct envelope e;
-    assert_true(envelope_begin(&e, &post_lane, &new_order, &r, SLICE("[]")));
+    assert_true(envelope_begin(&e, &post_lane, &new_order, &r, SLICE("[]"), SLICE("")));
     char *frame = write_event(&e);
     assert_memory_equal(frame + e.size - 14, ",\"payload\":[]}", 14);
     free(frame);
@@ -72,7 +73,7 @@ static void frames_are_whole_at_every_length(void **state)
             memset(payload, 'p', size);
             payload[0] = payload[size - 1] = '"';
             struct envelope e;
-            assert_true(envelope_begin(&e, &lane, &short_one, &r, (struct slice){payload, size}));
+            assert_true(envelope_begin(&e, &lane, &short_one, &r, (struct slice){payload, size}, SLICE("")));
             char *frame = write_event(&e);
             struct frame_decoder d = {.message_max = 1 << 21};
             struct frame_message m;
@@ -160,7 +161,7 @@ static void names_too_long_for_a_frame_are_refused(void **state)
         struct envelope e;
         type[size - 1] = '"';
         operation.type_json = (struct slice){type, size};
-        if (envelope_begin(&e, &data_lane, &operation, &r, SLICE("{}"))) {
+        if (envelope_begin(&e, &data_lane, &operation, &r, SLICE("{}"), SLICE(""))) {
             assert_int_equal(accepted++, size - 2); /* all up to a length, none beyond */
             char *frame = write_event(&e);
             assert_int_equal(frame[e.size - 1], '}');
@@ -202,12 +203,114 @@ static void times_agree_with_the_c_library(void **state)
     }
 }
 
+/* What a client reads of a frame; free it. */
+static char *message_of(struct slice frame)
+{
+    struct frame_decoder d = {.message_max = 1 << 21};
+    struct frame_message m;
+    size_t used;
+    assert_int_equal(frame_decode(&d, (char *)(uintptr_t)frame.data, frame.size, &used, &m), FRAME_MESSAGE);
+    assert_int_equal(used, frame.size);
+    assert_int_equal(m.opcode, FRAME_TEXT);
+    char *text = strndup(m.payload.data, m.payload.size);
+    frame_decoder_finish(&d);
+    return text;
+}
+
+static void assert_message(struct slice frame, const char *expected)
+{
+    char *text = message_of(frame);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void a_cursor_stands_behind_the_payload(void **state)
+{
+    (void)state;
+    struct record r = order_record();
+    struct envelope e;
+    char cursor[65], expected[256];
+    memset(cursor, 'c', 64); /* the longest */
+    cursor[64] = '\0';
+    assert_true(envelope_begin(&e, &data_lane, &new_order, &r, SLICE("{}"), slice_of(cursor)));
+    char *frame = write_event(&e);
+    snprintf(expected, sizeof expected, "%s,\"data\":{},\"cursor\":\"%s\"}",
+        "{\"type\":\"new-order\",\"id\":\"orders.v1:3:1042:57c27bee\",\"time\":\"2024-01-15T10:30:00.000Z\"",
+        cursor);
+    assert_message((struct slice){frame, e.size}, expected);
+    assert_memory_equal(frame + e.size - e.tail_size, ",\"cursor\":\"", 11);
+    free(frame);
+}
+
+/* Around every change in the length of the header, the payload stays byte for byte, and only the end is
+ * another. */
+static void variants_differ_from_their_frame_in_the_end_alone(void **state)
+{
+    (void)state;
+    static const char *const tails[] = {
+        [ENVELOPE_REPLAYED] = "}",
+        [ENVELOPE_REDELIVERED] = ",\"redelivered\":true}",
+        [ENVELOPE_BACKFILL] = ",\"redelivered\":true,\"backfill\":true}",
+    };
+    static const size_t around[] = {0, 65535};
+    struct record r = order_record();
+    struct operation short_one = {.type_json = SLICE("\"a\"")};
+    r.topic = SLICE("t");
+    for (size_t i = 0; i < 2 * 3 * 2; i++) {
+        size_t middle = around[i % 2];
+        bool stamped = i / 2 % 2;
+        enum envelope_variant variant = (enum envelope_variant)(i / 4);
+        for (size_t size = middle ? middle - 200 : 2; size < middle + 60; size++) {
+            char *payload = malloc(size);
+            memset(payload, 'p', size);
+            payload[0] = payload[size - 1] = '"';
+            struct envelope e;
+            struct slice cursor = stamped ? SLICE("abcdefghijklmnopqrst") : SLICE("");
+            assert_true(
+                envelope_begin(&e, &data_lane, &short_one, &r, (struct slice){payload, size}, cursor));
+            char *frame = write_event(&e), *whole = message_of((struct slice){frame, e.size});
+            struct buffer out = {0}, expected = {0};
+            buffer_add_text(&out, "before");
+            envelope_add_variant(&out, (struct slice){frame, e.size}, e.header_size, e.tail_size, variant);
+            assert_memory_equal(out.data, "before", 6);
+            assert_true(out.size - 6 <= e.size + ENVELOPE_VARIANT_EXTRA);
+            buffer_add(&expected, whole, strlen(whole) - e.tail_size);
+            buffer_add_text(&expected, tails[variant]);
+            assert_message((struct slice){out.data + 6, out.size - 6}, buffer_text(&expected));
+            buffer_finish(&out);
+            buffer_finish(&expected);
+            free(whole);
+            free(frame);
+            free(payload);
+        }
+    }
+}
+
+static void a_message_of_ours_has_its_lanes_payload_key(void **state)
+{
+    (void)state;
+    struct envelope e;
+    envelope_begin_plain(&e, &post_lane, "gap", SLICE("{\"from\":\"1\"}"));
+    char *frame = write_event(&e);
+    assert_message((struct slice){frame, e.size}, "{\"type\":\"gap\",\"payload\":{\"from\":\"1\"}}");
+    struct buffer out = {0};
+    envelope_add_variant(
+        &out, (struct slice){frame, e.size}, e.header_size, e.tail_size, ENVELOPE_REDELIVERED);
+    assert_message(
+        buffer_slice(&out), "{\"type\":\"gap\",\"payload\":{\"from\":\"1\"},\"redelivered\":true}");
+    buffer_finish(&out);
+    free(frame);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_one_text_frame_with_its_payload_byte_for_byte),
         cmocka_unit_test(a_lane_names_the_member_that_holds_the_payload),
         cmocka_unit_test(frames_are_whole_at_every_length),
+        cmocka_unit_test(a_cursor_stands_behind_the_payload),
+        cmocka_unit_test(variants_differ_from_their_frame_in_the_end_alone),
+        cmocka_unit_test(a_message_of_ours_has_its_lanes_payload_key),
         cmocka_unit_test(an_id_never_changes_because_clients_store_it),
         cmocka_unit_test(ids_differ_by_record_operation_and_life_of_the_topic),
         cmocka_unit_test(an_id_that_does_not_fit_is_refused),

@@ -15,6 +15,7 @@ struct model_entry {
     uint32_t partition;
     int64_t offset;
     size_t size;
+    uint16_t head_size, tail_size;
     bool ephemeral;
 };
 
@@ -66,14 +67,14 @@ static char frame_byte(uint64_t sequence, size_t at)
 /* Appends the entry, whose rooms are held already. */
 static uint64_t append(struct fixture *x, const struct model_entry *e)
 {
-    if (hotlog_partitions(x->log) == 0)
-        hotlog_partition(x->log, SLICE("any"), 0, 0);
     char *frame = hotlog_reserve(x->log, e->size);
     for (size_t i = 0; i < e->size; i++)
         frame[i] = frame_byte(x->count, i);
     uint64_t sequence = hotlog_append(x->log, &(struct hotlog_append){
                                                   .partition = e->partition,
                                                   .offset = e->offset,
+                                                  .head_size = e->head_size,
+                                                  .tail_size = e->tail_size,
                                                   .rooms = e->rooms,
                                                   .room_count = e->room_count,
                                                   .except = e->rooms + e->room_count,
@@ -105,6 +106,8 @@ static void assert_entry(const struct fixture *x, uint64_t sequence)
     assert_int_equal(e.frame_size, m->size);
     assert_int_equal(e.partition, m->partition);
     assert_int_equal(e.offset, m->offset);
+    assert_int_equal(e.head_size, m->head_size);
+    assert_int_equal(e.tail_size, m->tail_size);
     assert_int_equal(e.room_count, m->room_count);
     assert_int_equal(e.except_count, m->except_count);
     assert_int_equal(e.ephemeral, m->ephemeral);
@@ -153,12 +156,13 @@ static void an_entry_is_read_back_as_it_was_written(void **state)
     (void)state;
     struct fixture x;
     open_log(&x, ARENA, 16);
-    uint32_t partition = hotlog_partition(x.log, SLICE("orders"), 3, 100);
     struct model_entry e = {.rooms = {hold(&x, 1), hold(&x, 2), hold(&x, 3)},
         .room_count = 2,
         .except_count = 1,
-        .partition = partition,
+        .partition = 3,
         .offset = 107,
+        .head_size = 4,
+        .tail_size = 13,
         .size = 500,
         .ephemeral = true};
     append(&x, &e);
@@ -273,7 +277,6 @@ static void entries_for_very_many_rooms_make_room_too(void **state)
         for (size_t j = 0; j < count; j++)
             rooms[j] = hold(&x, i % 2 * 3 + (unsigned)j);
         size_t except = count / 3;
-        hotlog_partition(x.log, SLICE("any"), 0, 0);
         memset(hotlog_reserve(x.log, 10), (int)i, 10);
         hotlog_append(x.log, &(struct hotlog_append){.offset = i,
                                  .rooms = rooms,
@@ -374,6 +377,8 @@ static void append_random(struct fixture *x, unsigned rooms)
     e.room_count = count - e.except_count;
     e.ephemeral = next_random(x) % 5 == 0;
     e.offset = (int64_t)x->count;
+    e.head_size = (uint16_t)next_random(x);
+    e.tail_size = (uint16_t)next_random(x);
     append(x, &e);
 }
 
@@ -405,52 +410,80 @@ static void runs_agree_with_a_model_through_thousands_of_evictions(void **state)
     }
 }
 
-/* --- partitions, and what was missed --- */
+/* --- positions and places in Kafka --- */
 
-static void partitions_have_dense_numbers(void **state)
+enum { PARTITIONS = 5 };
+
+static void nothing_is_known_of_partitions_that_have_not_begun(void **state)
 {
     (void)state;
     struct fixture x;
     open_log(&x, ARENA, 8);
-    assert_int_equal(hotlog_partitions(x.log), 0);
-    assert_int_equal(hotlog_partition(x.log, SLICE("a"), 0, 5), 0);
-    assert_int_equal(hotlog_partition(x.log, SLICE("a"), 1, 5), 1);
-    assert_int_equal(hotlog_partition(x.log, SLICE("ab"), 0, 5), 2);
-    assert_int_equal(hotlog_partition(x.log, SLICE("a"), 1, 99), 1);
-    assert_int_equal(hotlog_partition(x.log, SLICE("a"), 0, 99), 0);
-    assert_int_equal(hotlog_partitions(x.log), 3);
-    assert_true(slice_is(hotlog_partition_topic(x.log, 2), "ab"));
-    assert_int_equal(hotlog_partition_number(x.log, 1), 1);
+    int64_t next[3] = {7, 7, 7};
+    assert_int_equal(hotlog_place_count(x.log), 0);
+    assert_int_equal(hotlog_place_before(x.log, 0, next, 3), 0);
+    assert_true(next[0] == 0 && next[1] == 0 && next[2] == 0);
+    assert_int_equal(hotlog_enter(x.log, next, 3), 0);
+    next[2] = 9; /* it may still begin before this: nothing is beyond it yet */
+    assert_int_equal(hotlog_beyond(x.log, next, 3), HOTLOG_NOWHERE);
+    next[2] = 0;
+    assert_int_equal(hotlog_beyond(x.log, next, 3), 0);
+    hotlog_advance(x.log, 0, 50);
+    hotlog_advance(x.log, 1, 60);
+    assert_int_equal(hotlog_place_count(x.log), 2);
+    hotlog_place_before(x.log, 0, next, 3);
+    assert_true(next[0] == 50 && next[1] == 60 && next[2] == 0);
+    assert_int_equal(hotlog_enter(x.log, (int64_t[]){50, 60}, 2), 0);
+    assert_int_equal(hotlog_enter(x.log, (int64_t[]){50, 59}, 2), HOTLOG_NOWHERE); /* it begins later */
+    assert_int_equal(hotlog_enter(x.log, (int64_t[]){50}, 1), 0); /* not begun for a short vector */
     close_log(&x);
 }
 
-static void a_gap_names_exactly_what_was_evicted(void **state)
+static void places_are_exact_where_every_record_is_a_point(void **state)
 {
     (void)state;
     struct fixture x;
     open_log(&x, ARENA, 8); /* so few slots that every record is a point */
+    int64_t next[1];
+    hotlog_advance(x.log, 0, 10);
     for (int64_t offset = 10; offset < 40; offset += 2) {
-        uint32_t partition = hotlog_partition(x.log, SLICE("t"), 0, offset);
-        append(&x, &(struct model_entry){.rooms = {hold(&x, 1)},
-                       .room_count = 1,
-                       .size = 9,
-                       .offset = offset,
-                       .partition = partition});
-        hotlog_advance(x.log, partition, offset + 1);
+        append(
+            &x, &(struct model_entry){.rooms = {hold(&x, 1)}, .room_count = 1, .size = 9, .offset = offset});
+        hotlog_advance(x.log, 0, offset + 1);
     }
     publish(&x);
     assert_int_equal(hotlog_pin(x.reader), 7);
-    struct hotlog_gap gap;
-    assert_int_equal(hotlog_skip(x.log, 3, &gap), 7);
-    assert_int_equal(gap.partitions, 1);
-    assert_int_equal(gap.from[0], 15);
-    assert_int_equal(gap.to[0], 23);
-    free(gap.from);
-    assert_int_equal(hotlog_skip(x.log, 0, &gap), 7);
-    assert_int_equal(gap.from[0], 10);
-    assert_int_equal(gap.to[0], 23);
-    free(gap.from);
     hotlog_unpin(x.reader);
+    for (uint64_t position = 0; position <= 15; position++) { /* evicted or not */
+        int64_t place = position == 0 ? 10 : 9 + 2 * (int64_t)position;
+        assert_int_equal(hotlog_place_before(x.log, position, next, 1), position);
+        assert_int_equal(next[0], place);
+        hotlog_place_after(x.log, position, next, 1);
+        assert_int_equal(next[0], place);
+        assert_int_equal(hotlog_enter(x.log, &place, 1), position);
+        assert_int_equal(hotlog_beyond(x.log, &place, 1), position);
+    }
+    next[0] = 9;
+    assert_int_equal(hotlog_enter(x.log, next, 1), HOTLOG_NOWHERE);
+    assert_int_equal(hotlog_beyond(x.log, next, 1), 0);
+    next[0] = 1000;
+    assert_int_equal(hotlog_enter(x.log, next, 1), 15);
+    assert_int_equal(hotlog_beyond(x.log, next, 1), HOTLOG_NOWHERE);
+    close_log(&x);
+}
+
+static void nothing_is_beyond_what_is_not_published(void **state)
+{
+    (void)state;
+    struct fixture x;
+    open_log(&x, ARENA, 8);
+    hotlog_advance(x.log, 0, 0);
+    append(&x, &(struct model_entry){.size = 9});
+    hotlog_advance(x.log, 0, 1);
+    const int64_t next[] = {1};
+    assert_int_equal(hotlog_beyond(x.log, next, 1), HOTLOG_NOWHERE);
+    publish(&x);
+    assert_int_equal(hotlog_beyond(x.log, next, 1), 1);
     close_log(&x);
 }
 
@@ -460,77 +493,105 @@ static void a_partition_that_came_later_began_at_its_first_offset(void **state)
     struct fixture x;
     open_log(&x, ARENA, 8);
     for (int64_t i = 0; i < 30; i++) {
-        char topic[16];
-        int size = snprintf(topic, sizeof topic, "t%lld", (long long)i / 10);
-        uint32_t partition = hotlog_partition(x.log, (struct slice){topic, (size_t)size}, 0, 1000 + i);
+        uint32_t partition = (uint32_t)i / 10;
+        if (i % 10 == 0)
+            hotlog_advance(x.log, partition, 1000 + i);
         append(&x, &(struct model_entry){.size = 9, .offset = 1000 + i, .partition = partition});
         hotlog_advance(x.log, partition, 1001 + i);
     }
     publish(&x);
-    assert_int_equal(hotlog_pin(x.reader), 22);
-    struct hotlog_gap gap;
-    assert_int_equal(hotlog_skip(x.log, 5, &gap), 22);
-    assert_int_equal(gap.partitions, 3);
-    assert_int_equal(gap.from[0], 1005);
-    assert_int_equal(gap.to[0], 1010);
-    assert_int_equal(gap.from[1], 1010);
-    assert_int_equal(gap.to[1], 1020);
-    assert_int_equal(gap.from[2], 1020);
-    assert_int_equal(gap.to[2], 1022);
-    free(gap.from);
-    hotlog_unpin(x.reader);
+    int64_t next[3];
+    assert_int_equal(hotlog_place_before(x.log, 5, next, 3), 5);
+    assert_true(next[0] == 1005 && next[1] == 1010 && next[2] == 1020);
+    assert_int_equal(hotlog_place_before(x.log, 22, next, 3), 22);
+    assert_true(next[0] == 1010 && next[1] == 1020 && next[2] == 1022);
+    assert_int_equal(hotlog_enter(x.log, (int64_t[]){1005, 1010}, 2), 5);
+    assert_int_equal(hotlog_enter(x.log, (int64_t[]){1005, 1010, 1020}, 3), 5);
+    assert_int_equal(hotlog_enter(x.log, (int64_t[]){1005, 1010, 1019}, 3), HOTLOG_NOWHERE);
     close_log(&x);
 }
 
-/* What every gap must be, by the definition of a gap. `stride`: how coarse the log's own points are. */
-static void assert_gap(struct fixture *x, uint64_t position, uint64_t tail, uint64_t stride)
+/* How many sequences lie between two points of this log at most; a record may add some more. */
+struct coarseness {
+    uint64_t stride;
+    bool recent; /* no point has been thinned out yet */
+};
+
+/* What a place must be, by definition: it parts the entries before a position from those at or after it. */
+static void assert_places_of(struct fixture *x, uint64_t position, struct coarseness c)
 {
-    struct hotlog_gap gap;
-    uint64_t at = hotlog_skip(x->log, position, &gap);
-    assert_in_range(at, tail, x->published);
-    assert_true(at == x->published || at - tail <= stride);
+    int64_t before[PARTITIONS], after[PARTITIONS];
+    uint64_t at = hotlog_place_before(x->log, position, before, PARTITIONS);
+    hotlog_place_after(x->log, position, after, PARTITIONS);
+    assert_true(at <= position);
+    if (c.recent && position - at > c.stride)
+        fail_msg("position %llu is only known as %llu", (unsigned long long)position, (unsigned long long)at);
     for (uint64_t s = 0; s < x->count; s++) {
         const struct model_entry *e = &x->entries[s];
-        bool told = e->partition < gap.partitions && e->offset >= gap.from[e->partition] &&
-                    e->offset < gap.to[e->partition];
-        bool missed = s >= position && s < at;
-        /* Entries of one record share their offset, so its rest may be told though it is still to come. */
-        bool rest =
-            at > 0 && e->partition == x->entries[at - 1].partition && e->offset == x->entries[at - 1].offset;
-        if (missed ? !told : told && s >= at && !rest)
-            fail_msg("entry %llu of gap [%llu, %llu), partition %u offset %lld", (unsigned long long)s,
-                (unsigned long long)position, (unsigned long long)at, e->partition, (long long)e->offset);
+        assert_int_equal(e->offset < before[e->partition], s < at);
+        assert_true(s >= position || e->offset < after[e->partition]);
     }
-    for (uint32_t i = 0; i < gap.partitions; i++)
-        assert_true(gap.from[i] <= gap.to[i]);
-    free(gap.from);
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        assert_true(before[i] <= after[i]);
+    uint64_t entered = hotlog_enter(x->log, before, PARTITIONS);
+    assert_true(entered != HOTLOG_NOWHERE && entered >= at); /* there and back */
 }
 
-enum { PARTITIONS = 5 };
+/* Entering for a place, and leaving it behind. */
+static void assert_ways_of(struct fixture *x, const int64_t next[PARTITIONS], struct coarseness c)
+{
+    uint64_t entered = hotlog_enter(x->log, next, PARTITIONS);
+    uint64_t beyond = hotlog_beyond(x->log, next, PARTITIONS);
+    uint64_t first_to_come = x->count, past_the_last_had = 0;
+    for (uint64_t s = 0; s < x->count; s++) {
+        bool had = x->entries[s].offset < next[x->entries[s].partition];
+        if (!had && first_to_come == x->count)
+            first_to_come = s;
+        if (had)
+            past_the_last_had = s + 1;
+    }
+    assert_true(entered != HOTLOG_NOWHERE && entered <= first_to_come);
+    if (c.recent)
+        assert_true(first_to_come - entered <= c.stride);
+    assert_true(beyond == HOTLOG_NOWHERE || (beyond >= past_the_last_had && beyond <= hotlog_head(x->log)));
+    if (c.recent && beyond != HOTLOG_NOWHERE)
+        assert_true(beyond - past_the_last_had <= c.stride);
+}
 
 /* One record of a random partition: none to three entries. Partitions come one after the other. */
 static void append_record(struct fixture *x, int64_t next[PARTITIONS], size_t frame_max)
 {
     unsigned known = 1 + (unsigned)(x->count / 200);
-    unsigned number = next_random(x) % (known < PARTITIONS ? known : PARTITIONS);
-    int64_t offset = next[number] + next_random(x) % 3; /* offsets are sparse */
-    uint32_t partition = hotlog_partition(x->log, SLICE("topic"), (int32_t)number, offset);
+    known = known < PARTITIONS ? known : PARTITIONS;
+    for (uint32_t p = hotlog_place_count(x->log); p < known; p++)
+        hotlog_advance(x->log, p, next[p]);
+    uint32_t partition = next_random(x) % known;
+    int64_t offset = next[partition] + next_random(x) % 3; /* offsets are sparse */
     for (unsigned entries = next_random(x) % 4; entries-- > 0;)
         append(x, &(struct model_entry){.rooms = {hold(x, 1)},
                       .room_count = 1,
                       .size = 1 + next_random(x) % frame_max,
                       .partition = partition,
                       .offset = offset});
-    next[number] = offset + 1;
+    next[partition] = offset + 1;
     hotlog_advance(x->log, partition, offset + 1);
 }
 
-static void check_gaps(size_t bytes, uint32_t slots, size_t frame_max, uint64_t stride, unsigned batches)
+/* A place that some other log may have come to: not far from where this one stood at some time. */
+static void draw_place(struct fixture *x, int64_t place[PARTITIONS])
+{
+    hotlog_place_after(x->log, next_random(x) % (x->count + 1), place, PARTITIONS);
+    for (unsigned i = 0; i < PARTITIONS; i++)
+        if (place[i] > 0)
+            place[i] += next_random(x) % 12;
+}
+
+static void check_places(size_t bytes, uint32_t slots, size_t frame_max, uint64_t stride, unsigned batches)
 {
     struct fixture x;
-    int64_t next[PARTITIONS] = {100, 5000, 0, 7, 123456789012};
+    int64_t next[PARTITIONS] = {100, 5000, 0, 7, 123456789012}, place[PARTITIONS];
     open_log(&x, bytes, slots);
-    unsigned checked = 0;
+    unsigned beyond = 0;
     for (unsigned batch = 0; batch < batches; batch++) {
         for (unsigned records = 1 + next_random(&x) % 20; records-- > 0;)
             append_record(&x, next, frame_max);
@@ -539,48 +600,134 @@ static void check_gaps(size_t bytes, uint32_t slots, size_t frame_max, uint64_t 
             append_record(&x, next, frame_max);
             x.published = hotlog_head(x.log);
         }
-        uint64_t tail = hotlog_pin(x.reader);
-        for (unsigned i = 0; tail > 0 && i < 4; i++, checked++)
-            assert_gap(&x, i ? next_random(&x) % tail : tail - 1, tail, stride);
-        hotlog_unpin(x.reader);
+        struct coarseness c = {stride, x.count < 1000};
+        for (unsigned i = 0; i < 4; i++)
+            assert_places_of(&x, i ? next_random(&x) % (x.published + 1) : x.published, c);
+        for (unsigned i = 0; i < 3; i++) {
+            hotlog_place_before(x.log, next_random(&x) % (x.count + 1), place, PARTITIONS);
+            assert_ways_of(&x, place, c);
+            draw_place(&x, place);
+            c.recent = false; /* an arbitrary place need not be near any point */
+            assert_ways_of(&x, place, c);
+            beyond += hotlog_beyond(x.log, place, PARTITIONS) != HOTLOG_NOWHERE;
+            c.recent = x.count < 1000;
+        }
     }
-    assert_true(checked > 2 * batches);
+    assert_true(beyond > batches / 2);
     close_log(&x);
 }
 
-static void gaps_cover_what_was_missed_and_nothing_to_come(void **state)
+static void places_part_what_was_dealt_with_from_what_is_to_come(void **state)
 {
     (void)state;
-    check_gaps(1 << 20, 8, 50, 3, 150);
-    check_gaps(1 << 20, 64, 50, 3, 150);
-    check_gaps(1 << 20, 1024, 50, 7, 200);
-    check_gaps(ARENA, 8192, 50, 7, 200); /* bytes run out before slots: points are taken by bytes too */
-    check_gaps(ARENA, 65536, 2000, 4, 100);
-    check_gaps(
-        4096, 8, 2048, 3, 100); /* batches larger than the log are published in the middle of a record */
+    check_places(1 << 20, 8, 50, 3, 150);
+    check_places(1 << 20, 64, 50, 3, 150);
+    check_places(1 << 20, 1024, 50, 7, 200);
+    check_places(ARENA, 8192, 50, 7, 200); /* bytes run out before slots: points are taken by bytes too */
+    check_places(ARENA, 65536, 2000, 4, 100);
+    check_places(4096, 8, 2048, 3, 100); /* batches larger than the log are published amidst a record */
 }
 
-static void a_very_old_position_is_told_coarsely_but_told(void **state)
+static void a_very_old_position_is_known_coarsely_but_known(void **state)
 {
     (void)state;
     struct fixture x;
-    int64_t next[PARTITIONS] = {0};
+    int64_t next[PARTITIONS] = {0}, place[PARTITIONS];
     open_log(&x, ARENA, 8);
     while (x.count < 12000) /* more points than are kept: the past is thinned out */
         append_record(&x, next, 20);
     publish(&x);
-    uint64_t tail = hotlog_pin(x.reader);
-    for (uint64_t position = 0; position < tail; position += 997)
-        assert_gap(&x, position, tail, 3);
-    struct hotlog_gap gap; /* the start is never forgotten, and the younger past is exact */
-    hotlog_skip(x.log, 0, &gap);
-    assert_int_equal(gap.from[0], x.entries[0].offset);
-    free(gap.from);
-    hotlog_skip(x.log, tail - 100, &gap);
-    const struct model_entry *e = &x.entries[tail - 100];
-    assert_in_range(gap.from[e->partition], e->offset - 12, e->offset);
-    free(gap.from);
-    hotlog_unpin(x.reader);
+    struct coarseness c = {0, false};
+    for (uint64_t position = 0; position < x.count; position += 997) {
+        assert_places_of(&x, position, c);
+        hotlog_place_before(x.log, position, place, PARTITIONS);
+        assert_ways_of(&x, place, c);
+    }
+    assert_int_equal(hotlog_place_before(x.log, 0, place, PARTITIONS), 0); /* the start is never forgotten, */
+    assert_int_equal(place[0], 0);
+    uint64_t tail = hotlog_tail(x.log); /* and the younger past is exact */
+    assert_in_range(hotlog_place_before(x.log, tail - 100, place, PARTITIONS), tail - 103, tail - 100);
+    close_log(&x);
+}
+
+/* --- windows --- */
+
+static void what_is_evicted_at_once_leaves_nobody_at_the_head(void **state)
+{
+    (void)state;
+    struct fixture x;
+    open_log(&x, ARENA, 16);
+    for (unsigned i = 0; i < 10; i++)
+        append_to(&x, 1, 100);
+    publish(&x);
+    uint64_t head = hotlog_head(x.log);
+    hotlog_end(x.log, head, 12345);
+    uint64_t next = 0;
+    assert_true(hotlog_ended(x.log, head, &next));
+    assert_int_equal(next, 12345);
+    assert_false(hotlog_ended(x.log, head - 1, &next));
+    hotlog_evict_all(x.log);
+    assert_false(hotlog_ended(x.log, head, NULL)); /* what comes next is another stretch */
+    assert_true(hotlog_tail(x.log) > head);
+    assert_int_equal(hotlog_head(x.log), hotlog_tail(x.log));
+    assert_int_equal(hotlog_next(x.log), hotlog_tail(x.log));
+    assert_int_equal(rooms_count(x.rooms), 0);
+    hotlog_evict_all(x.log); /* an empty one too */
+    assert_true(hotlog_tail(x.log) > head + 1);
+    close_log(&x);
+}
+
+static void a_window_begins_anew_without_its_past(void **state)
+{
+    (void)state;
+    struct fixture x;
+    open_log(&x, ARENA, 8);
+    int64_t place[2];
+    for (uint64_t round = 0; round < 3; round++) {
+        hotlog_restart(x.log);
+        assert_int_equal(hotlog_place_count(x.log), 0);
+        uint64_t start = hotlog_next(x.log);
+        int64_t begin = 5000 - 1000 * (int64_t)round; /* each one further back than the one before */
+        hotlog_advance(x.log, 0, begin);
+        hotlog_advance(x.log, 1, 7);
+        for (int64_t i = 0; i < 20; i++) {
+            x.count = hotlog_next(x.log);
+            append(&x, &(struct model_entry){.size = 10, .offset = begin + i});
+            hotlog_advance(x.log, 0, begin + i + 1);
+        }
+        hotlog_publish(x.log);
+        assert_int_equal(hotlog_place_before(x.log, start, place, 2), start);
+        assert_true(place[0] == begin && place[1] == 7);
+        assert_int_equal(hotlog_place_before(x.log, start + 5, place, 2), start + 5);
+        assert_int_equal(place[0], begin + 5);
+        assert_int_equal(hotlog_enter(x.log, (int64_t[]){begin + 3, 7}, 2), start + 3);
+        assert_int_equal(hotlog_enter(x.log, (int64_t[]){begin - 1, 7}, 2), HOTLOG_NOWHERE);
+        assert_int_equal(hotlog_beyond(x.log, (int64_t[]){begin + 3, 7}, 2), start + 3);
+        hotlog_evict_all(x.log);
+    }
+    close_log(&x);
+}
+
+static void walkers_are_counted_over_all_readers(void **state)
+{
+    (void)state;
+    struct fixture x;
+    open_log(&x, ARENA, 16);
+    struct hotlog_reader *other = hotlog_reader_create(x.log);
+    assert_int_equal(hotlog_walkers(x.log), 0);
+    hotlog_done_by(x.reader, 0, 3);
+    hotlog_done_by(other, UINT64_MAX, 0);
+    assert_int_equal(hotlog_walkers(x.log), 3);
+    for (unsigned i = 0; i < 4; i++)
+        append_to(&x, 1, 10);
+    assert_int_equal(hotlog_backlog(x.log), 25); /* who does not walk it is not waited for */
+    hotlog_done_by(other, 2, 4);
+    hotlog_done_by(x.reader, UINT64_MAX, 0);
+    assert_int_equal(hotlog_walkers(x.log), 4);
+    assert_int_equal(hotlog_backlog(x.log), 12);
+    assert_int_equal(hotlog_fill(x.log, 1), 18);
+    assert_int_equal(hotlog_fill(x.log, 4), 0);
+    publish(&x);
     close_log(&x);
 }
 
@@ -645,11 +792,15 @@ int main(void)
         cmocka_unit_test(rooms_are_let_go_with_their_last_entry),
         cmocka_unit_test(a_room_of_somebody_else_outlives_its_entries),
         cmocka_unit_test(runs_agree_with_a_model_through_thousands_of_evictions),
-        cmocka_unit_test(partitions_have_dense_numbers),
-        cmocka_unit_test(a_gap_names_exactly_what_was_evicted),
+        cmocka_unit_test(nothing_is_known_of_partitions_that_have_not_begun),
+        cmocka_unit_test(places_are_exact_where_every_record_is_a_point),
+        cmocka_unit_test(nothing_is_beyond_what_is_not_published),
         cmocka_unit_test(a_partition_that_came_later_began_at_its_first_offset),
-        cmocka_unit_test(gaps_cover_what_was_missed_and_nothing_to_come),
-        cmocka_unit_test(a_very_old_position_is_told_coarsely_but_told),
+        cmocka_unit_test(places_part_what_was_dealt_with_from_what_is_to_come),
+        cmocka_unit_test(a_very_old_position_is_known_coarsely_but_known),
+        cmocka_unit_test(what_is_evicted_at_once_leaves_nobody_at_the_head),
+        cmocka_unit_test(a_window_begins_anew_without_its_past),
+        cmocka_unit_test(walkers_are_counted_over_all_readers),
         cmocka_unit_test(the_backlog_is_what_the_slowest_reader_has_not_seen),
         cmocka_unit_test(a_reader_that_lost_its_place_is_a_full_backlog),
     };

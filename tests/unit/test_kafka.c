@@ -57,6 +57,7 @@ struct collector {
     size_t jumps;
     int64_t jump_from, jump_to;
     int32_t jump_partition;
+    enum kafka_jump jump_why;
     atomic_bool blocked; /* the record hook waits while this is set */
 };
 
@@ -101,10 +102,12 @@ static void on_batch_done(void *owner)
     lock_give(&c->lock);
 }
 
-static void on_jump(void *owner, struct slice topic, int32_t partition, int64_t from, int64_t to)
+static void on_jump(
+    void *owner, struct slice topic, int32_t partition, int64_t from, int64_t to, enum kafka_jump why)
 {
     struct collector *c = owner;
     (void)topic;
+    c->jump_why = why;
     lock_take(&c->lock);
     c->jumps++;
     c->jump_partition = partition;
@@ -113,7 +116,8 @@ static void on_jump(void *owner, struct slice topic, int32_t partition, int64_t 
     lock_give(&c->lock);
 }
 
-static const struct kafka_source_hooks hooks = {on_record, on_batch_done, on_jump};
+static const struct kafka_source_hooks hooks = {
+    .record = on_record, .batch_done = on_batch_done, .jump = on_jump};
 
 /* Records that are complete: their batch is done. */
 static size_t collected(struct collector *c)
@@ -184,7 +188,14 @@ static void stage_open(struct stage *st, int partitions)
 static void stage_read(struct stage *st, const char *topic, const char *another)
 {
     struct slice topics[] = {slice_of(topic), slice_of(another ? another : topic)};
-    st->source = kafka_source_create(&st->settings, topics, 2, BATCH_MAX, &hooks, &st->collector);
+    st->source = kafka_source_create(&st->settings, topics, 2, NULL, 0, BATCH_MAX, &hooks, &st->collector);
+}
+
+static void stage_start(struct stage *st, int64_t offset, struct anchor anchor)
+{
+    struct slice topic = slice_of(st->topic);
+    struct kafka_source_start start = {topic, 0, offset, anchor};
+    st->source = kafka_source_create(&st->settings, &topic, 1, &start, 1, BATCH_MAX, &hooks, &st->collector);
 }
 
 static void stage_close(struct stage *st)
@@ -531,6 +542,7 @@ static void a_position_that_retention_has_passed_is_told_as_a_jump(void **state)
     AWAIT(last_offset(&st.collector) == 11);
     struct collector *c = &st.collector;
     assert_int_equal(c->jumps, 1);
+    assert_int_equal(c->jump_why, JUMP_RETENTION);
     assert_int_equal(c->jump_partition, 0);
     assert_true(c->jump_from < c->jump_to);
     /* what was read and what was jumped over is everything, in order */
@@ -541,6 +553,89 @@ static void a_position_that_retention_has_passed_is_told_as_a_jump(void **state)
         assert_int_equal(c->records[i].offset, next++);
     }
     assert_int_equal(next, 12);
+    stage_close(&st);
+}
+
+static const struct anchor no_anchor = {.offset = -1};
+
+/* What the record at this offset of publish_numbers looks like. */
+static struct anchor anchor_of(struct stage *st, int64_t offset)
+{
+    struct anchor found = no_anchor;
+    for (size_t i = 0; i < st->collector.count; i++) {
+        const struct seen *r = &st->collector.records[i];
+        if (r->offset == offset)
+            found =
+                (struct anchor){offset, r->time_ms, anchor_hash((struct slice){NULL, 0}, slice_of(r->value))};
+    }
+    assert_int_equal(found.offset, offset);
+    return found;
+}
+
+static void reopen(struct stage *st)
+{
+    kafka_source_destroy(st->source);
+    collector_finish(&st->collector);
+    st->collector = (struct collector){0};
+    lock_init(&st->collector.lock);
+}
+
+static void reading_may_begin_at_a_known_place(void **state)
+{
+    struct stage st;
+    (void)state;
+    stage_open(&st, 1);
+    publish_numbers(&st, st.topic, 0, 0, 9);
+    stage_start(&st, 4, no_anchor);
+    AWAIT(collected(&st.collector) == 5);
+    assert_int_equal(st.collector.records[0].offset, 4);
+    struct anchor fifth = anchor_of(&st, 5);
+    reopen(&st);
+    stage_start(&st, 6, fifth);
+    AWAIT(collected(&st.collector) == 3);
+    assert_int_equal(st.collector.records[0].offset, 6);
+    assert_int_equal(st.collector.jumps, 0);
+    stage_close(&st);
+}
+
+static void a_known_place_in_another_log_is_noticed_before_anything_is_read(void **state)
+{
+    struct stage st;
+    (void)state;
+    stage_open(&st, 1);
+    publish_numbers(&st, st.topic, 0, 0, 9);
+    stage_start(&st, 6, (struct anchor){5, 1705314600000, 1});
+    AWAIT(collected(&st.collector) == 9);
+    assert_int_equal(st.collector.records[0].offset, 0);
+    assert_int_equal(st.collector.jumps, 1);
+    assert_int_equal(st.collector.jump_why, JUMP_RECREATED);
+    assert_int_equal(st.collector.jump_from, 6);
+    assert_int_equal(st.collector.jump_to, 0);
+    stage_close(&st);
+}
+
+static void a_known_place_beyond_the_end_is_told_as_a_jump(void **state)
+{
+    struct stage st;
+    (void)state;
+    stage_open(&st, 1);
+    publish_numbers(&st, st.topic, 0, 0, 9);
+    stage_start(&st, 5, no_anchor);
+    AWAIT(collected(&st.collector) == 4);
+    struct anchor sixth = anchor_of(&st, 6);
+    reopen(&st);
+    stage_start(&st, 20, sixth); /* what came behind it was lost */
+    AWAIT(collected(&st.collector) == 2);
+    assert_int_equal(st.collector.records[0].offset, 7);
+    assert_int_equal(st.collector.jump_why, JUMP_TRUNCATED);
+    reopen(&st);
+    stage_start(&st, 20, no_anchor); /* nothing is known of it */
+    AWAIT(ready(&st));
+    publish_numbers(&st, st.topic, 0, 9, 10);
+    AWAIT(collected(&st.collector) == 1);
+    assert_int_equal(st.collector.records[0].offset, 9);
+    assert_int_equal(st.collector.jump_from, 20);
+    assert_int_equal(st.collector.jump_to, 9);
     stage_close(&st);
 }
 
@@ -572,7 +667,7 @@ static void without_brokers_a_source_starts_and_stops_quickly(void **state)
     struct kafka_settings settings = {.brokers = "127.0.0.1:1"};
     struct slice topic = SLICE("t");
     int64_t begin = now_ms();
-    struct kafka_source *s = kafka_source_create(&settings, &topic, 1, BATCH_MAX, &hooks, &c);
+    struct kafka_source *s = kafka_source_create(&settings, &topic, 1, NULL, 0, BATCH_MAX, &hooks, &c);
     assert_true(now_ms() - begin < 500);
     char detail[400] = "";
     int64_t until = now_ms() + PATIENCE_MS;
@@ -584,7 +679,7 @@ static void without_brokers_a_source_starts_and_stops_quickly(void **state)
     begin = now_ms();
     kafka_source_destroy(s);
     assert_true(now_ms() - begin < 2500);
-    kafka_source_destroy(kafka_source_create(&settings, &topic, 1, BATCH_MAX, &hooks, &c));
+    kafka_source_destroy(kafka_source_create(&settings, &topic, 1, NULL, 0, BATCH_MAX, &hooks, &c));
     kafka_source_destroy(NULL);
     collector_finish(&c);
 }
@@ -642,6 +737,9 @@ int main(void)
         cmocka_unit_test(a_topic_that_only_seemed_to_be_missing_is_not_told_again_from_its_beginning),
         cmocka_unit_test(a_topic_that_vanishes_for_a_while_goes_on_where_it_stood),
         cmocka_unit_test(a_position_that_retention_has_passed_is_told_as_a_jump),
+        cmocka_unit_test(reading_may_begin_at_a_known_place),
+        cmocka_unit_test(a_known_place_in_another_log_is_noticed_before_anything_is_read),
+        cmocka_unit_test(a_known_place_beyond_the_end_is_told_as_a_jump),
         cmocka_unit_test(new_connections_go_on_where_the_old_ones_stood),
         cmocka_unit_test(without_brokers_a_source_starts_and_stops_quickly),
         cmocka_unit_test(publishing_says_why_it_failed),

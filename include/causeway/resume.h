@@ -1,0 +1,50 @@
+/* From a cursor of another log to what a session still needs: pure arithmetic over the cursor's checkpoint
+   and the partitions that this process reads. */
+#pragma once
+
+#include "causeway/cursor.h"
+#include "causeway/origin.h"
+
+/* What a session is told that it will not get: [from, to) of one partition. X(id, text) */
+#define GAP_TABLE(X)                                                                                         \
+    X(RETENTION, "retention") /* Kafka no longer has it */                                                   \
+    X(TRUNCATED, "truncated") /* the log of the partition ends before the position */                        \
+    X(RECREATED, "recreated") /* the topic was deleted and made again */                                     \
+    X(CURSOR, "cursor")       /* nobody knows any more where the cursor stood */
+
+enum gap_reason {
+#define X(id, text) GAP_##id,
+    GAP_TABLE(X)
+#undef X
+};
+
+const char *gap_reason_text(enum gap_reason reason);
+
+struct gap {
+    struct partition_name name;
+    int64_t from;
+    int64_t to; /* -1: all that followed in a life that is over */
+    enum gap_reason reason;
+};
+
+/* The data of a gap message. */
+void gap_write_json(const struct gap *gap, struct buffer *out);
+
+struct resume_plan {
+    struct origin *origin;
+    struct gap *gaps;
+    size_t gap_count;
+};
+
+/* Where a client with this cursor stands; `checkpoint` is the one that the cursor names. `heads` (count of
+   them): how far the hot log has come. A partition that the checkpoint does not know is new since then, if
+   the topic is known: all of it is needed, and up to the head it may have been delivered. Owner of the
+   struct: resume_plan_finish. */
+void resume_plan_make(struct resume_plan *plan, const struct cursor *cursor,
+    const struct checkpoint *checkpoint, const struct partitions *partitions, const int64_t *heads,
+    uint32_t count);
+/* Nothing is known of where it stood: one gap per partition, up to `next` (count of them), from where the
+ * session goes on. */
+void resume_plan_lost(
+    struct resume_plan *plan, const struct partitions *partitions, const int64_t *next, uint32_t count);
+void resume_plan_finish(struct resume_plan *plan);

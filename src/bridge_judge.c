@@ -1,0 +1,68 @@
+/* What a record is to the clients: routed into a journal, or rejected with a reason that is logged once and
+   counted always. One per thread that reads Kafka. */
+#include "bridge_internal.h"
+
+#include "causeway/log.h"
+#include "causeway/map.h"
+#include "causeway/memory.h"
+#include "causeway/metrics.h"
+
+#include <stdlib.h>
+
+struct judge {
+    const struct catalogue *catalogue;
+    struct router *router;
+    struct map *told; /* "topic reason" that have been logged */
+};
+
+struct judge *judge_create(const struct catalogue *catalogue, size_t event_max)
+{
+    struct judge *g = xcalloc(1, sizeof *g);
+    g->catalogue = catalogue;
+    g->router = router_create(event_max);
+    g->told = map_create();
+    return g;
+}
+
+void judge_destroy(struct judge *g)
+{
+    if (!g)
+        return;
+    router_destroy(g->router);
+    map_destroy(g->told);
+    free(g);
+}
+
+/* Once per topic and reason in the log; every one in the metric. */
+static void tell_rejected(struct judge *g, const struct record *r, enum reject why, struct slice detail)
+{
+    metric_add(metric_label(METRIC_REJECTED, reject_label(why)), 1);
+    if (why == REJECT_IGNORED)
+        return;
+    struct buffer key = {0};
+    buffer_print(&key, "%.*s %s", SLICE_ARGS(r->topic), reject_label(why));
+    if (!map_find(g->told, buffer_slice(&key))) {
+        map_set(g->told, buffer_slice(&key), g);
+        log_warn("ingest",
+            "record skipped reason=%s topic=%.*s partition=%d offset=%lld: %s%s%.*s (further ones are only "
+            "counted)",
+            reject_label(why), SLICE_ARGS(r->topic), r->partition, (long long)r->offset, reject_text(why),
+            detail.size ? ": " : "", SLICE_ARGS(detail));
+    }
+    buffer_finish(&key);
+}
+
+size_t judge_record(
+    struct judge *g, struct journal *j, uint32_t partition, const struct record *r, bool first_time)
+{
+    struct routed routed;
+    enum reject why = route_record(g->router, g->catalogue, r, &routed);
+    size_t appended = 0;
+    if (why == REJECT_NONE && !journal_append(j, g->catalogue, partition, r, &routed, &appended)) {
+        why = REJECT_TOO_LARGE;
+        routed.detail = SLICE("too many rooms, or names too long");
+    }
+    if (why != REJECT_NONE && first_time)
+        tell_rejected(g, r, why, routed.detail);
+    return appended;
+}

@@ -1,0 +1,91 @@
+/* What client.c (who it is, and the commands), client_rooms.c (joining and leaving) and client_resume.c
+ * (cursors, side walks) share. */
+#pragma once
+
+#include "causeway/client.h"
+
+enum { JOINS_IN_FLIGHT_MAX = 32, RESUME_ROOMS_MAX = 256 };
+
+enum client_state { CLIENT_WAITING, CLIENT_ATTACHING, CLIENT_ATTACHED, CLIENT_REFUSED };
+
+/* A join that waits for its lookup. A leave that comes in between takes it back. */
+struct pending_join {
+    struct pending_join *next;
+    uint64_t tag;
+    struct side *side; /* it is one of the rooms of this side walk; NULL: none */
+    bool resuming;     /* named at the upgrade: attaching waits for it */
+    bool taken_back;
+    struct slice room; /* points behind the struct */
+};
+
+/* A walk beside the client's own session: rooms that it enters late, or a `resume` message. One at a time;
+ * the others wait. */
+struct side {
+    struct side *next;
+    struct session *session; /* NULL: not begun */
+    struct cursor cursor;
+    uint64_t tag;    /* of locate */
+    size_t deciding; /* joins that are not decided yet */
+    char **rooms;    /* granted ones, to be joined for good at the end */
+    size_t room_count;
+    bool everything; /* a `resume` message: all rooms of the session too */
+};
+
+/* An answer that came before the client was told that it is connected. */
+struct note {
+    struct note *next;
+    const char *type; /* static */
+    struct buffer data;
+};
+
+struct client {
+    struct client_settings settings;
+    const struct client_hooks *hooks;
+    void *owner, *transport;
+    struct session *session;
+    struct grants *grants;
+    char *user_json;
+    enum client_state state;
+
+    struct pending_join *joins;
+    size_t join_count;
+    uint64_t next_tag;
+
+    char *resume_cursor, *resume_rooms; /* of the upgrade; NULL: none */
+    uint64_t locate_tag;                /* awaited for attaching; 0: none */
+    struct gap *gaps;                   /* to be told once connected */
+    size_t gap_count;
+    bool resuming;      /* `resumed` is still to be told */
+    bool early;         /* what is said now is for after `connected` */
+    struct note *notes; /* newest first */
+
+    struct side *sides; /* the first one is under way */
+};
+
+static const struct slice NO_SLICE = {NULL, 0};
+
+/* --- client.c --- */
+/* A message without a cursor, now or behind `connected`. `type` is static. */
+void client_say(struct client *c, const char *type, struct slice data_json);
+void client_forget_notes(struct client *c);
+/* Everything that attaching waits for has come: connected, and off. */
+void client_begin_when_settled(struct client *c);
+
+/* --- client_rooms.c --- */
+/* Asks whether the client may join; the pending join takes over `side`. false: too many at once, answered. */
+bool client_ask_to_join(struct client *c, struct slice room, struct side *side, bool resuming);
+void client_forget_joins(struct client *c);
+void client_on_decided(void *owner, struct slice room, enum grants_outcome outcome, uint64_t tag);
+void client_emit_room(struct client *c, const char *type, struct slice room);
+void client_command_join(struct client *c, const struct json *j, uint32_t data);
+void client_command_leave(struct client *c, const struct json *j, uint32_t data);
+
+/* --- client_resume.c --- */
+/* Asks where the upgrade's cursor stands, and for its rooms. */
+void client_begin_resume(struct client *c);
+void client_command_resume(struct client *c, const struct json *j, uint32_t data);
+/* A side walk for one room, from this cursor; answered with an error when the cursor is none. */
+void client_join_late(struct client *c, struct slice room, struct slice cursor);
+/* One of a side's joins is decided. */
+void client_side_decided(struct client *c, struct side *side, struct slice room, bool allowed);
+void client_forget_sides(struct client *c);

@@ -1,0 +1,296 @@
+/* Resuming: at the upgrade the client's own session begins where the cursor stands; later, a side walk brings
+   what was missed, marked as backfill, while the session is held. */
+#include "client_internal.h"
+
+#include "causeway/memory.h"
+#include "causeway/metrics.h"
+
+#include <stdlib.h>
+
+static void count_resume(const char *result)
+{
+    metric_add(metric_label(METRIC_RESUMES, result), 1);
+}
+
+/* --- gaps --- */
+
+void client_gap(struct client *c, const struct gap *gap)
+{
+    struct buffer data = {0};
+    gap_write_json(gap, &data);
+    metric_add(metric_label(METRIC_GAPS, gap_reason_text(gap->reason)), 1);
+    c->hooks->emit(c->owner, "gap", buffer_slice(&data), NO_SLICE);
+    buffer_finish(&data);
+}
+
+static void tell_gaps(struct client *c, const struct gap *gaps, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        client_gap(c, &gaps[i]);
+}
+
+/* The place in Kafka that all before a position of the hot log lies before, by partition number. Free it. */
+static int64_t *place_of(struct client *c, uint64_t position, uint32_t *count)
+{
+    *count = hotlog_place_count(c->settings.hotlog);
+    int64_t *next = xcalloc(*count + 1, sizeof *next);
+    hotlog_place_after(c->settings.hotlog, position, next, *count);
+    return next;
+}
+
+/* Nobody knows where the cursor stood: all there was may be missing. */
+static void make_lost_plan(struct client *c, struct resume_plan *plan)
+{
+    uint32_t count;
+    int64_t *next = place_of(c, session_position(c->session), &count);
+    resume_plan_lost(plan, c->settings.partitions, next, count);
+    free(next);
+}
+
+/* --- at the upgrade --- */
+
+static void remember_gaps(struct client *c, const struct resume_plan *plan)
+{
+    c->gaps = xcalloc(plan->gap_count + 1, sizeof *c->gaps);
+    c->gap_count = plan->gap_count;
+    if (plan->gap_count > 0)
+        memcpy(c->gaps, plan->gaps, plan->gap_count * sizeof *c->gaps);
+}
+
+static void lose_cursor(struct client *c)
+{
+    struct resume_plan plan;
+    make_lost_plan(c, &plan);
+    remember_gaps(c, &plan);
+    resume_plan_finish(&plan);
+    free(c->resume_cursor); /* `connected` must not repeat it */
+    c->resume_cursor = NULL;
+    count_resume("lost");
+}
+
+static void ask_for_rooms(struct client *c)
+{
+    const char *at = c->resume_rooms;
+    while (at && *at) {
+        size_t size = strcspn(at, ",");
+        struct slice room = {at, size};
+        c->early = true;
+        if (size > 0 && size <= ROOM_NAME_MAX && !session_stands_in(c->session, room))
+            client_ask_to_join(c, room, NULL, true);
+        c->early = false;
+        at += size + (at[size] == ',');
+    }
+}
+
+void client_begin_resume(struct client *c)
+{
+    struct cursor cursor;
+    uint64_t tag = c->locate_tag = ++c->next_tag;
+    ask_for_rooms(c);
+    if (c->resume_cursor && cursor_decode(slice_of(c->resume_cursor), &cursor) == CURSOR_OK) {
+        c->resuming = true;
+        c->hooks->locate(c->owner, &cursor, tag);
+        return;
+    }
+    if (c->resume_cursor)
+        lose_cursor(c);
+    c->locate_tag = 0;
+    client_begin_when_settled(c);
+}
+
+static void place_session(struct client *c, const struct client_location *l)
+{
+    c->locate_tag = 0;
+    if (l->status == LOCATED_UNAVAILABLE) {
+        c->state = CLIENT_REFUSED;
+        c->hooks->attached(c->owner, GRANTS_UNAVAILABLE);
+        return;
+    }
+    if (l->status == LOCATED_POSITION) {
+        session_set_position(c->session, l->log, l->position);
+        count_resume("exact");
+    } else if (l->status == LOCATED_PLAN) {
+        session_set_origin(c->session, l->plan->origin);
+        remember_gaps(c, l->plan);
+        count_resume(l->plan->gap_count ? "gap" : "elsewhere");
+    } else {
+        lose_cursor(c);
+    }
+    client_begin_when_settled(c);
+}
+
+/* --- side walks --- */
+
+static void free_side(struct side *side)
+{
+    session_destroy(side->session);
+    for (size_t i = 0; i < side->room_count; i++)
+        free(side->rooms[i]);
+    free(side->rooms);
+    free(side);
+}
+
+void client_forget_sides(struct client *c)
+{
+    while (c->sides) {
+        struct side *next = c->sides->next;
+        free_side(c->sides);
+        c->sides = next;
+    }
+}
+
+/* A cursor that is none is answered with an error: on an open connection the client can choose another way.
+ * NULL then. */
+static struct side *make_side(struct client *c, struct slice text, struct slice room)
+{
+    struct cursor cursor;
+    enum cursor_fault fault = cursor_decode(text, &cursor);
+    if (fault != CURSOR_OK) {
+        client_error(c, "bad_cursor",
+            fault == CURSOR_NEWER ? "this cursor is of a later version" : "this is no cursor", room);
+        return NULL;
+    }
+    struct side *side = xcalloc(1, sizeof *side);
+    side->cursor = cursor;
+    struct side **last = &c->sides;
+    while (*last)
+        last = &(*last)->next;
+    *last = side;
+    return side;
+}
+
+static void begin_next_side(struct client *c)
+{
+    struct side *side = c->sides;
+    if (!side || side->deciding > 0 || side->session || !session_can_be_held(c->session))
+        return; /* or not yet: tried again when the session has arrived */
+    session_hold(c->session);
+    side->session = session_side(c->session);
+    for (size_t i = 0; i < side->room_count; i++)
+        session_join(side->session, slice_of(side->rooms[i]));
+    if (side->everything)
+        session_join_all_of(side->session, c->session);
+    side->tag = ++c->next_tag;
+    c->hooks->locate(c->owner, &side->cursor, side->tag);
+}
+
+static void end_side(struct client *c)
+{
+    struct side *side = c->sides;
+    c->sides = side->next;
+    for (size_t i = 0; i < side->room_count; i++) {
+        session_join(c->session, slice_of(side->rooms[i]));
+        client_emit_room(c, "room-joined", slice_of(side->rooms[i]));
+    }
+    if (side->everything)
+        c->hooks->emit(c->owner, "resumed", SLICE("{}"), NO_SLICE);
+    session_release(c->session);
+    free_side(side);
+    begin_next_side(c);
+}
+
+void client_join_late(struct client *c, struct slice room, struct slice cursor)
+{
+    struct side *side = make_side(c, cursor, room);
+    if (!side)
+        return;
+    side->deciding = 1;
+    if (!client_ask_to_join(c, room, side, false))
+        client_side_decided(c, side, room, false);
+}
+
+static void add_room(struct side *side, struct slice room)
+{
+    side->rooms = xrealloc(side->rooms, (side->room_count + 1) * sizeof(char *));
+    side->rooms[side->room_count++] = xstrndup(room.data, room.size);
+}
+
+void client_side_decided(struct client *c, struct side *side, struct slice room, bool allowed)
+{
+    if (allowed)
+        add_room(side, room);
+    if (--side->deciding > 0)
+        return;
+    if (side->room_count == 0 && !side->everything) {
+        struct side **at = &c->sides;
+        while (*at != side)
+            at = &(*at)->next;
+        *at = side->next;
+        free_side(side);
+    }
+    begin_next_side(c);
+}
+
+void client_command_resume(struct client *c, const struct json *j, uint32_t data)
+{
+    struct buffer scratch = {0};
+    struct slice cursor = json_string(j, json_find(j, data, SLICE("cursor")), &scratch);
+    struct side *side = make_side(c, cursor, NO_SLICE);
+    buffer_finish(&scratch);
+    if (!side)
+        return;
+    side->everything = true;
+    side->deciding = 1; /* until all are asked for */
+    uint32_t rooms = json_find(j, data, SLICE("rooms"));
+    for (uint32_t n = json_first(j, rooms); n != JSON_NONE; n = json_after(j, rooms, n)) {
+        struct buffer name = {0};
+        struct slice room = json_string(j, n, &name);
+        if (room.size > 0 && room.size <= ROOM_NAME_MAX && !session_stands_in(c->session, room)) {
+            side->deciding++;
+            if (!client_ask_to_join(c, room, side, false))
+                side->deciding--;
+        }
+        buffer_finish(&name);
+    }
+    client_side_decided(c, side, NO_SLICE, false);
+}
+
+static void place_side(struct client *c, struct side *side, const struct client_location *l)
+{
+    struct resume_plan lost;
+    if (l->status == LOCATED_UNAVAILABLE) {
+        client_error(c, "unavailable", "the cursor cannot be looked up now; try again", NO_SLICE);
+        end_side(c);
+    } else if (l->status == LOCATED_LOST) {
+        make_lost_plan(c, &lost);
+        tell_gaps(c, lost.gaps, lost.gap_count);
+        resume_plan_finish(&lost);
+        end_side(c);
+    } else if (l->status == LOCATED_POSITION) {
+        session_set_side_position(side->session, l->log, l->position);
+        session_start(side->session);
+    } else {
+        tell_gaps(c, l->plan->gaps, l->plan->gap_count);
+        session_set_origin(side->session, l->plan->origin);
+        session_start(side->session);
+    }
+}
+
+/* --- both --- */
+
+void client_located(struct client *c, uint64_t tag, const struct client_location *location)
+{
+    if (tag == c->locate_tag)
+        place_session(c, location);
+    else if (c->sides && c->sides->tag == tag)
+        place_side(c, c->sides, location);
+}
+
+static void tell_resumed(struct client *c, const struct session *s)
+{
+    c->resuming = false;
+    char cursor[CURSOR_TEXT_MAX + 1];
+    size_t size = session_is_live(s) ? c->hooks->cursor(c->owner, session_position(s), cursor) : 0;
+    c->hooks->emit(c->owner, "resumed", SLICE("{}"), (struct slice){cursor, size});
+}
+
+void client_arrived(struct client *c, struct session *s)
+{
+    if (session_is_side(s)) {
+        end_side(c);
+        return;
+    }
+    if (c->resuming)
+        tell_resumed(c, s);
+    begin_next_side(c);
+}

@@ -1,0 +1,129 @@
+#include "client_internal.h"
+
+#include "causeway/memory.h"
+#include "causeway/metrics.h"
+
+#include <stdlib.h>
+
+void client_emit_room(struct client *c, const char *type, struct slice room)
+{
+    struct buffer data = {0};
+    buffer_add_text(&data, "{\"roomId\":");
+    buffer_add_json_text(&data, room);
+    buffer_add_byte(&data, '}');
+    client_say(c, type, buffer_slice(&data));
+    buffer_finish(&data);
+}
+
+/* The room that a command names; empty after an error message. */
+static struct slice room_of(struct client *c, const struct json *j, uint32_t data, struct buffer *scratch)
+{
+    struct slice room = json_string(j, json_find(j, data, SLICE("roomId")), scratch);
+    if (room.size > 0 && room.size <= ROOM_NAME_MAX && !slice_equal(room, ROOM_OF_ALL))
+        return room;
+    client_error(c, "bad_message", "data.roomId must be a string of 1 to 512 bytes", NO_SLICE);
+    return NO_SLICE;
+}
+
+bool client_ask_to_join(struct client *c, struct slice room, struct side *side, bool resuming)
+{
+    if (session_rooms(c->session) + c->join_count >= c->settings.rooms_max) {
+        client_error(c, "too_many_rooms", "leave a room before joining another", room);
+        return false;
+    }
+    if (c->join_count >= (resuming || side ? RESUME_ROOMS_MAX : JOINS_IN_FLIGHT_MAX)) {
+        client_error(c, "unavailable", "too many joins at once; wait for the answers", room);
+        return false;
+    }
+    struct pending_join *p = xcalloc(1, sizeof *p + room.size);
+    char *name = (char *)(p + 1);
+    memcpy(name, room.data, room.size);
+    *p = (struct pending_join){c->joins, ++c->next_tag, side, resuming, false, {name, room.size}};
+    c->joins = p;
+    c->join_count++;
+    grants_request(c->grants, room, p->tag);
+    return true;
+}
+
+void client_command_join(struct client *c, const struct json *j, uint32_t data)
+{
+    struct buffer scratch = {0}, cursor_scratch = {0};
+    struct slice room = room_of(c, j, data, &scratch);
+    struct slice cursor = json_string(j, json_find(j, data, SLICE("cursor")), &cursor_scratch);
+    if (room.size > 0 && session_stands_in(c->session, room))
+        client_emit_room(c, "room-joined", room);
+    else if (room.size > 0 && cursor.size > 0)
+        client_join_late(c, room, cursor);
+    else if (room.size > 0)
+        client_ask_to_join(c, room, NULL, false);
+    buffer_finish(&scratch);
+    buffer_finish(&cursor_scratch);
+}
+
+void client_command_leave(struct client *c, const struct json *j, uint32_t data)
+{
+    struct buffer scratch = {0};
+    struct slice room = room_of(c, j, data, &scratch);
+    if (room.size > 0) {
+        for (struct pending_join *p = c->joins; p; p = p->next)
+            p->taken_back |= slice_equal(p->room, room);
+        session_leave(c->session, room);
+        client_emit_room(c, "room-left", room);
+    }
+    buffer_finish(&scratch);
+}
+
+static const struct {
+    const char *label, *code, *message;
+} outcomes[] = {
+    [GRANTS_ALLOWED] = {"allowed", "", ""},
+    [GRANTS_NO_USER] = {"no_user", "forbidden", "you may not join this room"},
+    [GRANTS_FORBIDDEN] = {"forbidden", "forbidden", "you may not join this room"},
+    [GRANTS_TOO_MANY] = {"too_many", "too_many_rooms", "leave a room before joining another"},
+    [GRANTS_UNAVAILABLE] = {"unavailable", "unavailable", "rights cannot be looked up now; try again"},
+};
+
+static struct pending_join *take_join(struct client *c, uint64_t tag)
+{
+    for (struct pending_join **at = &c->joins; *at; at = &(*at)->next) {
+        struct pending_join *p = *at;
+        if (p->tag == tag) {
+            *at = p->next;
+            c->join_count--;
+            return p;
+        }
+    }
+    return NULL;
+}
+
+void client_on_decided(void *owner, struct slice room, enum grants_outcome outcome, uint64_t tag)
+{
+    struct client *c = owner;
+    struct pending_join *p = take_join(c, tag);
+    CHECK(p);
+    bool allowed = outcome == GRANTS_ALLOWED && !p->taken_back;
+    c->early = p->resuming;
+    metric_add(metric_label(METRIC_JOINS, outcomes[outcome].label), 1);
+    if (outcome != GRANTS_ALLOWED)
+        client_error(c, outcomes[outcome].code, outcomes[outcome].message, room);
+    if (p->side) {
+        client_side_decided(c, p->side, room, allowed);
+    } else if (allowed) {
+        session_join(c->session, room);
+        client_emit_room(c, "room-joined", room);
+    }
+    bool resuming = p->resuming;
+    c->early = false;
+    free(p);
+    if (resuming)
+        client_begin_when_settled(c);
+}
+
+void client_forget_joins(struct client *c)
+{
+    while (c->joins) {
+        struct pending_join *next = c->joins->next;
+        free(c->joins);
+        c->joins = next;
+    }
+}

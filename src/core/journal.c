@@ -1,0 +1,262 @@
+#include "causeway/journal.h"
+
+#include "causeway/envelope.h"
+#include "causeway/lock.h"
+#include "causeway/memory.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum {
+    POSTS = 64,         /* places whose cursor is kept */
+    CHECKPOINTS = 8192, /* acknowledged ones whose sequence is kept: two hours of traffic */
+};
+
+struct post {
+    uint64_t position;
+    char cursor[CURSOR_TEXT_MAX + 1];
+    uint8_t size;
+};
+
+struct journal {
+    struct hotlog *log;
+    struct rooms *rooms;
+    struct partitions *partitions;
+    struct cursor_mint *mint;
+    _Atomic uint64_t nonce;
+    uint64_t next_tag;
+    uint32_t *held; /* scratch: rooms of one entry */
+    struct sent {
+        uint64_t tag, sequence;
+    } sent[64]; /* ring: sequences of the checkpoints that wait for their acknowledgement */
+
+    struct lock lock;         /* what follows */
+    struct post posts[POSTS]; /* ring */
+    size_t post_count;
+    struct {
+        int64_t offset;
+        uint64_t sequence;
+    } checkpoints[CHECKPOINTS]; /* ring, ascending */
+    size_t checkpoint_count;
+};
+
+static uint64_t short_nonce(uint64_t nonce)
+{
+    return nonce & ((UINT64_C(1) << NONCE_BITS) - 1);
+}
+
+struct journal *journal_create(const struct hotlog_settings *settings, struct rooms *rooms,
+    struct partitions *partitions, uint64_t nonce)
+{
+    struct journal *j = xcalloc(1, sizeof *j);
+    j->log = hotlog_create(settings, rooms);
+    j->rooms = rooms;
+    j->partitions = partitions;
+    atomic_store(&j->nonce, short_nonce(nonce));
+    j->mint = cursor_mint_create(nonce);
+    j->held = xcalloc(HOTLOG_ROOMS_MAX, sizeof *j->held);
+    lock_init(&j->lock);
+    return j;
+}
+
+void journal_destroy(struct journal *j)
+{
+    if (!j)
+        return;
+    hotlog_destroy(j->log);
+    cursor_mint_destroy(j->mint);
+    lock_finish(&j->lock);
+    free(j->held);
+    free(j);
+}
+
+struct hotlog *journal_log(struct journal *j)
+{
+    return j->log;
+}
+
+uint64_t journal_nonce(const struct journal *j)
+{
+    return atomic_load(&j->nonce);
+}
+
+void journal_restart(struct journal *j, uint64_t nonce)
+{
+    hotlog_restart(j->log);
+    cursor_mint_destroy(j->mint);
+    j->mint = cursor_mint_create(nonce);
+    memset(j->sent, 0, sizeof j->sent); /* what is acknowledged late is not this one's */
+    lock_take(&j->lock);
+    j->post_count = 0;
+    j->checkpoint_count = 0;
+    atomic_store(&j->nonce, short_nonce(nonce));
+    lock_give(&j->lock);
+}
+
+static void hold_rooms(
+    struct journal *j, uint16_t lane, const struct slice *names, size_t count, uint32_t *out)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = rooms_hold(j->rooms, lane, names[i]);
+}
+
+static bool append(struct journal *j, const struct lane *lane, uint32_t partition,
+    const struct record *record, const struct routed *routed, const struct delivery *d)
+{
+    char cursor[CURSOR_TEXT_MAX + 1];
+    struct envelope e;
+    size_t stamped = d->operation->ephemeral ? 0
+                                             : cursor_mint_stamp(j->mint, hotlog_next(j->log) + 1, partition,
+                                                   record->offset, cursor);
+    if (d->room_count + d->except_count > HOTLOG_ROOMS_MAX ||
+        !envelope_begin(&e, lane, d->operation, record, routed->payload, (struct slice){cursor, stamped}))
+        return false;
+    hold_rooms(j, lane->index, d->rooms, d->room_count, j->held);
+    hold_rooms(j, lane->index, d->except, d->except_count, j->held + d->room_count);
+    envelope_write(&e, hotlog_reserve(j->log, e.size));
+    hotlog_append(j->log, &(struct hotlog_append){
+                              .partition = partition,
+                              .offset = record->offset,
+                              .head_size = (uint16_t)e.header_size,
+                              .tail_size = (uint16_t)e.tail_size,
+                              .rooms = j->held,
+                              .room_count = d->room_count,
+                              .except = j->held + d->room_count,
+                              .except_count = d->except_count,
+                              .ephemeral = d->operation->ephemeral,
+                          });
+    return true;
+}
+
+bool journal_append(struct journal *j, const struct catalogue *c, uint32_t partition,
+    const struct record *record, const struct routed *routed, size_t *appended)
+{
+    const struct lane *lanes;
+    catalogue_lanes(c, &lanes);
+    bool fine = true;
+    for (size_t i = 0; i < routed->delivery_count; i++) {
+        const struct delivery *d = &routed->deliveries[i];
+        bool added = d->room_count > 0 && append(j, &lanes[d->operation->lane], partition, record, routed, d);
+        *appended += added;
+        fine = fine && (added || d->room_count == 0);
+    }
+    return fine;
+}
+
+void journal_append_gap(
+    struct journal *j, const struct catalogue *c, uint32_t partition, const struct gap *gap)
+{
+    const struct lane *lanes;
+    size_t count = catalogue_lanes(c, &lanes);
+    for (size_t i = 0; i < count; i++) {
+        struct buffer text = {0};
+        gap_write_json(gap, &text);
+        struct envelope e;
+        envelope_begin_plain(&e, &lanes[i], "gap", buffer_slice(&text));
+        envelope_write(&e, hotlog_reserve(j->log, e.size));
+        uint32_t room = rooms_hold(j->rooms, lanes[i].index, ROOM_OF_ALL);
+        hotlog_append(j->log, &(struct hotlog_append){
+                                  .partition = partition,
+                                  .offset = gap->from,
+                                  .head_size = (uint16_t)e.header_size,
+                                  .tail_size = (uint16_t)e.tail_size,
+                                  .rooms = &room,
+                                  .room_count = 1,
+                              });
+        buffer_finish(&text);
+    }
+}
+
+void journal_advance(struct journal *j, uint32_t partition, int64_t next, const struct record *record)
+{
+    struct anchor anchor = {.offset = -1};
+    if (record)
+        anchor = (struct anchor){record->offset, record->time_ms, anchor_hash(record->key, record->value)};
+    cursor_mint_advance(j->mint, partition, next, anchor);
+    hotlog_advance(j->log, partition, next);
+}
+
+static void post(struct journal *j)
+{
+    char cursor[CURSOR_TEXT_MAX + 1];
+    uint64_t position = hotlog_next(j->log);
+    size_t size = cursor_mint_stamp(j->mint, position, PARTITION_NONE, 0, cursor);
+    if (size == 0)
+        return;
+    lock_take(&j->lock);
+    struct post *last = &j->posts[(j->post_count + POSTS - 1) % POSTS];
+    struct post *p =
+        j->post_count > 0 && last->position == position ? last : &j->posts[j->post_count++ % POSTS];
+    p->position = position;
+    p->size = (uint8_t)size;
+    memcpy(p->cursor, cursor, size + 1);
+    lock_give(&j->lock);
+}
+
+void journal_publish(struct journal *j)
+{
+    hotlog_publish(j->log);
+    post(j);
+}
+
+bool journal_checkpoint(struct journal *j, bool even_unmoved, struct buffer *out, uint64_t *tag)
+{
+    if (!even_unmoved && !cursor_mint_moved(j->mint))
+        return false;
+    *tag = ++j->next_tag;
+    uint64_t sequence = hotlog_next(j->log);
+    j->sent[*tag % 64] = (struct sent){*tag, sequence};
+    cursor_mint_checkpoint(j->mint, j->partitions, sequence, *tag, out);
+    return true;
+}
+
+void journal_acknowledge(struct journal *j, uint64_t tag, int64_t offset)
+{
+    cursor_mint_acknowledged(j->mint, tag, offset);
+    if (j->sent[tag % 64].tag == tag) {
+        lock_take(&j->lock);
+        size_t at = j->checkpoint_count++ % CHECKPOINTS;
+        j->checkpoints[at].offset = offset;
+        j->checkpoints[at].sequence = j->sent[tag % 64].sequence;
+        lock_give(&j->lock);
+    }
+    post(j);
+}
+
+size_t journal_cursor(struct journal *j, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+{
+    size_t size = 0;
+    lock_take(&j->lock);
+    size_t kept = j->post_count < POSTS ? j->post_count : POSTS;
+    for (size_t i = 1; i <= kept && size == 0; i++) {
+        const struct post *p = &j->posts[(j->post_count - i) % POSTS];
+        if (p->position <= position) {
+            size = p->size;
+            memcpy(out, p->cursor, size + 1);
+        }
+    }
+    lock_give(&j->lock);
+    return size;
+}
+
+uint64_t journal_position(struct journal *j, const struct cursor *c)
+{
+    uint64_t position = UINT64_MAX;
+    lock_take(&j->lock);
+    if (c->nonce != atomic_load(&j->nonce)) {
+        lock_give(&j->lock);
+        return UINT64_MAX;
+    }
+    size_t kept = j->checkpoint_count < CHECKPOINTS ? j->checkpoint_count : CHECKPOINTS;
+    for (size_t i = 1; i <= kept; i++) {
+        size_t at = (j->checkpoint_count - i) % CHECKPOINTS;
+        if (j->checkpoints[at].offset == c->checkpoint) {
+            position = j->checkpoints[at].sequence + c->ahead;
+            break;
+        }
+        if (j->checkpoints[at].offset < c->checkpoint)
+            break;
+    }
+    lock_give(&j->lock);
+    return position <= hotlog_head(j->log) ? position : UINT64_MAX;
+}
