@@ -148,12 +148,9 @@ static void on_checkpoint(
 void history_locate(
     struct history *h, struct worker *w, const struct cursor *cursor, uint64_t peer, uint64_t tag)
 {
-    struct bridge *b = h->bridge;
-    for (unsigned i = 0; i < b->journal_count; i++) {
-        uint64_t position = journal_position(b->journals[i], cursor);
-        if (position == UINT64_MAX)
-            continue;
-        struct client_location l = {.status = LOCATED_POSITION, .log = i, .position = position};
+    uint64_t position = journal_position(h->bridge->journals[0], cursor);
+    if (position != UINT64_MAX) {
+        struct client_location l = {.status = LOCATED_POSITION, .position = position};
         ws_located(w->ws, peer, tag, &l);
         return;
     }

@@ -15,8 +15,7 @@ struct client;
 /* Where a cursor stands, as far as this process can tell. */
 struct client_location {
     enum { LOCATED_POSITION, LOCATED_PLAN, LOCATED_LOST, LOCATED_UNAVAILABLE } status;
-    unsigned log;             /* POSITION: in this log ... */
-    uint64_t position;        /* ... here */
+    uint64_t position;        /* POSITION: of the hot log */
     struct resume_plan *plan; /* PLAN: lent */
 };
 

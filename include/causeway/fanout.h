@@ -42,7 +42,8 @@ bool fanout_turn(struct fanout *f);
 /* Are there entries that no turn has seen? For the moment before the loop sleeps. */
 bool fanout_pending(const struct fanout *f);
 
-/* Tells the writers of the windows who walks them, and how far; each turn does. */
+/* Tells the writers of the windows who walks them, and how far; each turn does. Its price does not depend on
+ * how many sessions there are. */
 void fanout_report(struct fanout *f);
 
 struct fanout_counts {
@@ -58,9 +59,9 @@ struct session *session_create(struct fanout *f, uint16_t lane, void *transport)
 void session_destroy(struct session *s); /* NULL is fine; not from within a transport hook */
 void session_start(struct session *s);
 
-/* For a held session: where it goes on from. By position in one of the logs (exact), or by place in Kafka
-   (holds the origin). session_enter also ends the waiting that `away` began. */
-void session_set_position(struct session *s, unsigned log, uint64_t position);
+/* For a held session: where it goes on from. By position in the hot log (exact), or by place in Kafka
+   (holds the origin). session_enter ends the waiting that `away` began, in any log. */
+void session_set_position(struct session *s, uint64_t position);
 void session_set_origin(struct session *s, struct origin *origin);
 void session_enter(struct session *s, unsigned log, uint64_t position, struct origin *origin);
 
@@ -68,7 +69,7 @@ void session_enter(struct session *s, unsigned log, uint64_t position, struct or
    the session stands. Its events are marked as backfill. After `arrived` it is destroyed by the caller, and
    the session released. */
 struct session *session_side(struct session *main);
-void session_set_side_position(struct session *side, unsigned log, uint64_t position);
+void session_set_side_position(struct session *side, uint64_t position);
 void session_join_all_of(struct session *s, const struct session *other);
 void session_hold(struct session *s);
 /* Only one that stands in the hot log can be held; another first has to arrive there. */

@@ -17,6 +17,7 @@ struct origin {
 struct origin *origin_create(uint32_t count, bool stops);
 struct origin *origin_hold(struct origin *o);
 void origin_release(struct origin *o); /* NULL is fine */
+bool origin_equal(const struct origin *a, const struct origin *b);
 
 static inline int64_t origin_skip(const struct origin *o, uint32_t partition)
 {

@@ -107,7 +107,7 @@ static void place_session(struct client *c, const struct client_location *l)
         return;
     }
     if (l->status == LOCATED_POSITION) {
-        session_set_position(c->session, l->log, l->position);
+        session_set_position(c->session, l->position);
         count_resume("exact");
     } else if (l->status == LOCATED_PLAN) {
         session_set_origin(c->session, l->plan->origin);
@@ -257,7 +257,7 @@ static void place_side(struct client *c, struct side *side, const struct client_
         resume_plan_finish(&lost);
         end_side(c);
     } else if (l->status == LOCATED_POSITION) {
-        session_set_side_position(side->session, l->log, l->position);
+        session_set_side_position(side->session, l->position);
         session_start(side->session);
     } else {
         tell_gaps(c, l->plan->gaps, l->plan->gap_count);

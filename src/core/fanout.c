@@ -36,6 +36,10 @@ void fanout_destroy(struct fanout *f)
     for (size_t i = 0; i < MEMO_SLOTS; i++)
         chunk_finish(&f->memo[i]);
     chunk_finish(f->own);
+    for (size_t i = 0; i < ORIGINS_KEPT; i++)
+        origin_release(f->origins[i]);
+    for (size_t i = 1; i < f->view_count; i++)
+        free(f->views[i].walkers);
     free(f->local);
     free(f->touched);
     free(f->hit);
@@ -46,18 +50,17 @@ void fanout_destroy(struct fanout *f)
 }
 
 /* Has a window that somebody waits for grown, or come to its end? */
-static bool windows_moved(const struct fanout *f)
+static bool has_moved(const struct view *v)
 {
-    for (size_t i = 1; i < f->view_count && f->waiting > 0; i++)
-        if (hotlog_head(f->views[i].log) != f->views[i].head ||
-            hotlog_ended(f->views[i].log, f->views[i].head, NULL))
-            return true;
-    return false;
+    return v->waiting_count > 0 && (hotlog_head(v->log) != v->head || hotlog_ended(v->log, v->head, NULL));
 }
 
 bool fanout_pending(const struct fanout *f)
 {
-    return hotlog_head(f->views[HOT].log) != f->position || f->ready_first != NULL || windows_moved(f);
+    bool pending = hotlog_head(f->views[HOT].log) != f->position || f->ready.first;
+    for (size_t i = 1; i < f->view_count && !pending; i++)
+        pending = has_moved(&f->views[i]);
+    return pending;
 }
 
 struct fanout_counts fanout_counts(struct fanout *f)
@@ -135,7 +138,7 @@ static void all_behind(struct fanout *f, uint64_t head)
 {
     for (struct session *s = f->first; s; s = s->next)
         if (s->state == SESSION_LIVE) {
-            s->position = f->position;
+            session_move(s, f->position);
             session_change(s, SESSION_READY);
         }
     f->position = head;
@@ -153,10 +156,8 @@ static struct origin *place_of(struct fanout *f, const struct session *s)
     const struct origin *before = s->origin;
     struct origin *o =
         origin_create(count > (before ? before->count : 0) ? count : before->count, before && before->stop);
-    if (s->position != HOTLOG_NOWHERE) {
-        hotlog_place_before(f->views[s->log].log, s->position, o->skip, o->count);
-        hotlog_place_after(f->views[s->log].log, s->position, o->mark, o->count);
-    }
+    hotlog_place_before(f->views[s->log].log, s->position, o->skip, o->count);
+    hotlog_place_after(f->views[s->log].log, s->position, o->mark, o->count);
     for (uint32_t i = 0; before && i < o->count; i++) {
         o->skip[i] = greater(o->skip[i], origin_skip(before, i));
         o->mark[i] = greater(o->mark[i], origin_mark(before, i));
@@ -166,15 +167,23 @@ static struct origin *place_of(struct fanout *f, const struct session *s)
     return o;
 }
 
-static void send_away(struct fanout *f, struct session *s)
+/* From here on it stands in no log. */
+static void lose_place(struct fanout *f, struct session *s)
 {
     struct origin *o = place_of(f, s);
-    origin_release(s->origin);
-    s->origin = o;
+    if (s->state == SESSION_WAITING)
+        session_change(s, SESSION_READY);
+    session_change_origin(s, o);
     session_change_log(s, HOT, HOTLOG_NOWHERE);
     s->arriving = true;
+}
+
+static void send_away(struct fanout *f, struct session *s)
+{
+    if (s->position != HOTLOG_NOWHERE)
+        lose_place(f, s);
     session_change(s, SESSION_AWAY);
-    f->hooks->away(s->transport, s, origin_hold(o));
+    f->hooks->away(s->transport, s, origin_hold(s->origin));
 }
 
 static void arrive(struct fanout *f, struct session *s)
@@ -228,34 +237,23 @@ static void serve_behind(struct fanout *f, struct session *s)
 
 /* --- windows --- */
 
-static void wake_waiting(struct fanout *f)
+static void wake_waiting(struct view *v)
 {
-    for (struct session *s = f->first; s && f->waiting > 0; s = s->next)
-        if (s->state == SESSION_WAITING)
-            session_change(s, SESSION_READY);
+    while (v->waiting.first)
+        session_change(v->waiting.first, SESSION_READY);
 }
 
-/* Up to where have all sessions of this loop walked each window? Its writer waits for that. Who fell out is
-   sent away even when its socket is full, so that a window can begin anew. */
+/* Up to where have all sessions of this loop walked each window? Its writer waits for that. Who fell out
+   loses its place even when its socket is full, so that the window can begin anew; it asks for another one
+   when the socket takes bytes again, so that one who has stopped reading costs no sweep. */
 void fanout_report(struct fanout *f)
 {
-    uint64_t least[FANOUT_LOGS_MAX];
-    size_t walkers = 0;
     for (size_t i = 1; i < f->view_count; i++) {
-        least[i] = UINT64_MAX;
-        walkers += f->views[i].sessions;
+        struct view *v = &f->views[i];
+        while (v->walker_count > 0 && v->walkers[0]->position < hotlog_tail(v->log))
+            lose_place(f, v->walkers[0]);
+        hotlog_done_by(v->reader, v->walker_count ? v->walkers[0]->position : UINT64_MAX, v->walker_count);
     }
-    for (struct session *s = f->first; s && walkers > 0; s = s->next) {
-        if (s->log == HOT)
-            continue;
-        walkers--;
-        if (s->position < hotlog_tail(f->views[s->log].log) && s->state != SESSION_HELD)
-            send_away(f, s);
-        else if (s->position < least[s->log])
-            least[s->log] = s->position;
-    }
-    for (size_t i = 1; i < f->view_count; i++)
-        hotlog_done_by(f->views[i].reader, least[i], f->views[i].sessions);
 }
 
 static void pin_all(struct fanout *f)
@@ -273,8 +271,9 @@ bool fanout_turn(struct fanout *f)
             fanout_report(f); /* who walked a window may be gone */
         return false;
     }
-    if (windows_moved(f))
-        wake_waiting(f);
+    for (size_t i = 1; i < f->view_count; i++)
+        if (has_moved(&f->views[i]))
+            wake_waiting(&f->views[i]);
     pin_all(f);
     uint64_t head = f->views[HOT].head;
     if (f->position < f->views[HOT].tail)
@@ -283,10 +282,10 @@ bool fanout_turn(struct fanout *f)
         serve_live(f, head);
     hotlog_done(f->views[HOT].reader, f->position);
     uint64_t until = f->bytes + BEHIND_BYTES_PER_TURN;
-    for (int i = 0; i < BEHIND_SESSIONS_PER_TURN && f->ready_first && f->bytes < until; i++)
-        serve_behind(f, f->ready_first);
+    for (int i = 0; i < BEHIND_SESSIONS_PER_TURN && f->ready.first && f->bytes < until; i++)
+        serve_behind(f, f->ready.first);
     fanout_report(f);
     for (size_t i = 0; i < f->view_count; i++)
         hotlog_unpin(f->views[i].reader);
-    return f->ready_first != NULL;
+    return f->ready.first != NULL;
 }

@@ -1,5 +1,5 @@
-/* What fanout.c (turns), walk.c (from a position), chunk.c (what one write can take) and session.c (who
- * stands where) share. */
+/* What fanout.c (turns), walk.c (from a position), chunk.c (what one write can take), walkers.c (how far
+ * those in a window are) and session.c (who stands where) share. */
 #pragma once
 
 #include "causeway/buffer.h"
@@ -13,6 +13,7 @@ enum {
     CHUNK_LOOKS = 8192,       /* entries looked at for one chunk, when most of them are to be skipped */
     MEMO_SLOTS = 16,
     HOT = 0, /* the number of the hot log */
+    ORIGINS_KEPT = 16,
 };
 
 enum session_state {
@@ -36,9 +37,10 @@ struct session {
     uint64_t position;               /* behind: the next entry to look at */
     struct origin *origin;           /* while entries must be compared with where it came from; else NULL */
     struct session *next, *previous; /* all sessions of the fan-out */
-    struct session *ready_next, *ready_previous;
+    struct session *queue_next, *queue_previous;
     struct membership *rooms;
     uint32_t room_count, room_capacity;
+    uint32_t walker; /* where it stands among the walkers of its window */
     uint32_t touched_turn;
     uint32_t touched_room;      /* the one room that this turn's entries are in, or ROOM_NONE for several */
     uint64_t until;             /* side walks: where the session they belong to stands, in the hot log */
@@ -57,12 +59,20 @@ struct local_room {
     uint32_t touched_turn;
 };
 
+struct queue {
+    struct session *first, *last;
+};
+
 /* A log as this loop sees it in this turn. */
 struct view {
     struct hotlog *log;
     struct hotlog_reader *reader;
     uint64_t tail, head;
-    size_t sessions; /* that walk it, live ones apart */
+    /* windows */
+    struct session **walkers; /* a heap, see walkers.c */
+    uint32_t walker_count, walker_capacity;
+    struct queue waiting; /* those of them that wait at its head */
+    size_t waiting_count;
 };
 
 /* A stretch of frames for one set of rooms from one position: what one write can take, and where each frame
@@ -103,8 +113,10 @@ struct fanout {
     size_t hit_count, hit_capacity;
 
     struct session *first;
-    struct session *ready_first, *ready_last;
-    size_t sessions, behind, waiting;
+    struct queue ready;
+    size_t sessions, behind;
+    struct origin *origins[ORIGINS_KEPT]; /* held: those who stand alike get the same one, and share chunks */
+    unsigned next_origin;
     uint64_t deliveries, bytes, replayed;
 
     struct chunk *memo; /* MEMO_SLOTS, shared among sessions that stand alike */
@@ -130,6 +142,16 @@ void chunk_finish(struct chunk *c);
  * head was reached. */
 bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head, uint32_t only, int chunks);
 
-/* Changes the state, and with it the membership in the queue of ready sessions. The only place that does. */
+/* --- session.c: the only places that change these --- */
+/* The state, and with it the membership in a queue. */
 void session_change(struct session *s, enum session_state to);
+/* Not of one that waits at the head of a window. */
 void session_change_log(struct session *s, unsigned log, uint64_t position);
+void session_move(struct session *s, uint64_t position); /* on, in its log */
+/* Where it comes from; takes over the hold. NULL: it is like every other now. */
+void session_change_origin(struct session *s, struct origin *origin);
+
+/* --- walkers.c --- */
+void walkers_add(struct view *v, struct session *s);
+void walkers_remove(struct view *v, struct session *s);
+void walkers_moved(struct view *v, struct session *s); /* its position has grown */

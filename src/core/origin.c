@@ -3,6 +3,7 @@
 #include "causeway/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct origin *origin_create(uint32_t count, bool stops)
 {
@@ -29,4 +30,11 @@ void origin_release(struct origin *o)
     free(o->mark);
     free(o->stop);
     free(o);
+}
+
+bool origin_equal(const struct origin *a, const struct origin *b)
+{
+    size_t size = a->count * sizeof *a->skip;
+    return a->count == b->count && !a->stop == !b->stop && memcmp(a->skip, b->skip, size) == 0 &&
+           memcmp(a->mark, b->mark, size) == 0 && (!a->stop || memcmp(a->stop, b->stop, size) == 0);
 }

@@ -17,7 +17,6 @@ static struct session *create(struct fanout *f, uint16_t lane, void *transport)
         f->first->previous = s;
     f->first = s;
     f->sessions++;
-    f->views[HOT].sessions++;
     return s;
 }
 
@@ -42,26 +41,63 @@ struct session *session_side(struct session *main)
 
 void session_change_log(struct session *s, unsigned log, uint64_t position)
 {
-    s->fanout->views[s->log].sessions--;
-    s->fanout->views[log].sessions++;
+    struct view *views = s->fanout->views;
+    CHECK(s->state != SESSION_WAITING);
+    if (s->log != HOT)
+        walkers_remove(&views[s->log], s);
     s->log = (uint8_t)log;
     s->position = position;
+    if (log != HOT)
+        walkers_add(&views[log], s);
 }
 
-static void queue_remove(struct session *s)
+void session_move(struct session *s, uint64_t position)
 {
-    struct fanout *f = s->fanout;
-    *(s->ready_previous ? &s->ready_previous->ready_next : &f->ready_first) = s->ready_next;
-    *(s->ready_next ? &s->ready_next->ready_previous : &f->ready_last) = s->ready_previous;
-    s->ready_next = s->ready_previous = NULL;
+    if (s->position == position)
+        return;
+    s->position = position;
+    if (s->log != HOT)
+        walkers_moved(&s->fanout->views[s->log], s);
 }
 
-static void queue_append(struct session *s)
+void session_change_origin(struct session *s, struct origin *origin)
 {
     struct fanout *f = s->fanout;
-    s->ready_previous = f->ready_last;
-    *(f->ready_last ? &f->ready_last->ready_next : &f->ready_first) = s;
-    f->ready_last = s;
+    origin_release(s->origin);
+    s->origin = origin;
+    for (size_t i = 0; i < ORIGINS_KEPT && origin; i++)
+        if (f->origins[i] && origin_equal(f->origins[i], origin)) {
+            s->origin = origin_hold(f->origins[i]);
+            origin_release(origin);
+            return;
+        }
+    if (!origin)
+        return;
+    struct origin **oldest = &f->origins[f->next_origin++ % ORIGINS_KEPT];
+    origin_release(*oldest);
+    *oldest = origin_hold(origin);
+}
+
+static void queue_remove(struct queue *q, struct session *s)
+{
+    *(s->queue_previous ? &s->queue_previous->queue_next : &q->first) = s->queue_next;
+    *(s->queue_next ? &s->queue_next->queue_previous : &q->last) = s->queue_previous;
+    s->queue_next = s->queue_previous = NULL;
+}
+
+static void queue_append(struct queue *q, struct session *s)
+{
+    s->queue_previous = q->last;
+    *(q->last ? &q->last->queue_next : &q->first) = s;
+    q->last = s;
+}
+
+/* The queue that sessions of this state stand in, or NULL. */
+static struct queue *queue_of(struct session *s, uint8_t state)
+{
+    return state == SESSION_READY     ? &s->fanout->ready
+           : state == SESSION_WAITING ? &s->fanout->views[s->log].waiting
+                                      : NULL;
 }
 
 static bool is_behind(uint8_t state)
@@ -72,12 +108,13 @@ static bool is_behind(uint8_t state)
 void session_change(struct session *s, enum session_state to)
 {
     struct fanout *f = s->fanout;
-    if (s->state == SESSION_READY)
-        queue_remove(s);
-    if (to == SESSION_READY)
-        queue_append(s);
+    struct queue *from_queue = queue_of(s, s->state), *to_queue = queue_of(s, (uint8_t)to);
+    if (from_queue)
+        queue_remove(from_queue, s);
+    if (to_queue)
+        queue_append(to_queue, s);
     f->behind += (size_t)is_behind((uint8_t)to) - (size_t)is_behind(s->state);
-    f->waiting += (size_t)(to == SESSION_WAITING) - (size_t)(s->state == SESSION_WAITING);
+    f->views[s->log].waiting_count += (size_t)(to == SESSION_WAITING) - (size_t)(s->state == SESSION_WAITING);
     s->state = (uint8_t)to;
 }
 
@@ -87,35 +124,31 @@ void session_start(struct session *s)
     session_change(s, SESSION_READY);
 }
 
-void session_set_position(struct session *s, unsigned log, uint64_t position)
+void session_set_position(struct session *s, uint64_t position)
 {
-    CHECK(s->state == SESSION_HELD);
-    session_change_log(s, log, position);
+    CHECK(s->state == SESSION_HELD && s->log == HOT);
+    s->position = position;
 }
 
 /* Its events are marked in any case, which takes an origin: one that compares nothing. */
-void session_set_side_position(struct session *side, unsigned log, uint64_t position)
+void session_set_side_position(struct session *side, uint64_t position)
 {
-    CHECK(side->side && side->state == SESSION_HELD);
-    side->origin = origin_create(0, false);
-    session_change_log(side, log, position);
+    CHECK(side->side);
+    session_set_position(side, position);
+    session_change_origin(side, origin_create(0, false));
 }
 
 void session_set_origin(struct session *s, struct origin *origin)
 {
-    CHECK(s->state == SESSION_HELD);
-    origin_release(s->origin);
-    s->origin = origin_hold(origin);
     uint64_t position = hotlog_enter(s->fanout->views[HOT].log, origin->skip, origin->count);
-    session_change_log(s, HOT, position); /* nowhere: found to be gone when it is walked */
+    session_set_position(s, position); /* nowhere: found to be gone when it is walked */
+    session_change_origin(s, origin_hold(origin));
 }
 
 void session_enter(struct session *s, unsigned log, uint64_t position, struct origin *origin)
 {
     CHECK(s->state == SESSION_AWAY);
-    origin_hold(origin);
-    origin_release(s->origin);
-    s->origin = origin;
+    session_change_origin(s, origin_hold(origin));
     session_change_log(s, log, position);
     session_change(s, SESSION_READY);
 }
@@ -273,7 +306,7 @@ void session_destroy(struct session *s)
     if (s->next)
         s->next->previous = s->previous;
     s->fanout->sessions--;
-    s->fanout->views[s->log].sessions--;
+    session_change_log(s, HOT, 0);
     origin_release(s->origin);
     free(s->rooms);
     free(s);

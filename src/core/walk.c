@@ -1,6 +1,13 @@
 /* Walking on from a position until the socket is full. */
 #include "fanout_internal.h"
 
+static void count(struct fanout *f, const struct session *s, uint32_t frames)
+{
+    f->deliveries += frames;
+    if (s->state != SESSION_LIVE)
+        f->replayed += frames;
+}
+
 /* The socket took only `taken` bytes: the session goes on behind the last frame of which anything was taken,
  * whose rest is kept. */
 static uint64_t stop_in(struct fanout *f, struct session *s, const struct chunk *c, size_t taken)
@@ -14,14 +21,13 @@ static uint64_t stop_in(struct fanout *f, struct session *s, const struct chunk 
             high = middle;
     }
     uint32_t begins = low ? c->frame_end[low - 1] : 0;
-    f->deliveries += low;
+    count(f, s, low + (taken > begins));
     if (taken == begins)
         return c->frame_sequence[low];
     size_t sent = taken - begins, size = c->frame_end[low] - begins;
     const char *frame =
         c->origin ? c->text.data + begins : hotlog_get(f->views[c->log].log, c->frame_sequence[low]).frame;
     f->hooks->keep(s->transport, frame + sent, size - sent);
-    f->deliveries++;
     return c->frame_sequence[low] + 1;
 }
 
@@ -30,10 +36,8 @@ static void forget_origin_when_beyond(struct fanout *f, struct session *s)
 {
     if (!s->origin || s->side)
         return;
-    if (s->position >= hotlog_beyond(f->views[s->log].log, s->origin->mark, s->origin->count)) {
-        origin_release(s->origin);
-        s->origin = NULL;
-    }
+    if (s->position >= hotlog_beyond(f->views[s->log].log, s->origin->mark, s->origin->count))
+        session_change_origin(s, NULL);
 }
 
 bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head, uint32_t only, int chunks)
@@ -43,18 +47,16 @@ bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head,
         if (c && c->bytes > 0) {
             size_t taken = f->hooks->write(s->transport, c->parts, c->part_count);
             f->bytes += taken;
-            if (s->state != SESSION_LIVE)
-                f->replayed += c->frame_count;
             if (taken < c->bytes) {
-                s->position = stop_in(f, s, c, taken);
+                session_move(s, stop_in(f, s, c, taken));
                 session_change(s, SESSION_BLOCKED);
                 return false;
             }
-            f->deliveries += c->frame_count;
+            count(f, s, c->frame_count);
         }
         position = c ? c->next : head;
     }
-    s->position = position;
+    session_move(s, position);
     forget_origin_when_beyond(f, s);
     return position >= head;
 }

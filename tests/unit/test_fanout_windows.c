@@ -535,7 +535,7 @@ static void start_exactly(struct player *p)
     uint64_t position = head > back ? head - back : 0;
     for (uint32_t i = 0; i < position; i++)
         p->had[i].count = 1;
-    session_set_position(p->session, 0, position);
+    session_set_position(p->session, position);
     session_start(p->session);
 }
 
@@ -560,7 +560,7 @@ static void begin_side(struct player *p)
             p->had[i].count = 1;
     }
     if (exact)
-        session_set_side_position(p->side, 0, position);
+        session_set_side_position(p->side, position);
     else
         session_set_origin(p->side, o);
     origin_release(o);
