@@ -49,16 +49,22 @@ static void on_lookup(void *owner, const struct lookup *lookup, const struct sli
 
 /* --- tokens --- */
 
-static const char *on_judge(void *owner, struct slice token, char **user, char **user_json)
+static void on_judge(void *owner, struct slice token, uint64_t peer, uint64_t tag)
 {
     struct worker *w = owner;
+    int64_t now = (int64_t)time(NULL);
     struct token_claims claims;
-    enum token_status status = token_verify(w->bridge->verifier, token, (int64_t)time(NULL), &claims);
-    if (status != TOKEN_OK)
-        return token_status_text(status);
-    *user = claims.user;
-    *user_json = claims.user_json;
-    return NULL;
+    enum token_status status = token_verify(w->bridge->verifier, token, now, &claims);
+    struct client_verdict verdict = {
+        .status = status == TOKEN_OK ? VERDICT_GOOD : VERDICT_BAD,
+        .why = token_status_text(status),
+        .user = claims.user,
+        .user_json = claims.user_json,
+        .valid_ms = (claims.expires - now) * 1000,
+        .leeway_ms = w->bridge->config->jwt_leeway * 1000,
+    };
+    ws_judged(w->ws, peer, tag, &verdict);
+    token_claims_finish(&claims);
 }
 
 static bool on_started(void *owner)
@@ -189,6 +195,7 @@ void worker_create(struct worker *w, struct bridge *b)
         .partitions = b->partitions,
         .catalogue = b->catalogue,
         .rooms_max = (size_t)config->rooms_max,
+        .expiry_warning_ms = config->jwt_expiry_warning * 1000,
     };
     struct ws_settings settings = {
         .message_max = (size_t)config->message_max_bytes,

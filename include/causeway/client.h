@@ -19,15 +19,32 @@ struct client_location {
     struct resume_plan *plan; /* PLAN: lent */
 };
 
+/* What a token is worth. */
+struct client_verdict {
+    enum verdict_status {
+        VERDICT_GOOD,
+        VERDICT_BAD,
+        VERDICT_LATER /* cannot be said now: its key may be one that could not be fetched */
+    } status;
+    const char *why;              /* BAD, LATER: in words, static */
+    const char *user, *user_json; /* GOOD: lent; the id as text, and as it stands in the token */
+    int64_t valid_ms;             /* GOOD: until it expires; negative when that is over, but forgiven */
+    int64_t leeway_ms;            /* for so long its expiry is forgiven */
+};
+
 struct client_hooks {
     /* A message of ours for this client: its type, its data as JSON (NULL data: none), and a cursor (empty:
      * none). */
     void (*emit)(void *owner, const char *type, struct slice data_json, struct slice cursor);
-    /* The first message brought a token: judge it, then client_attach or end the connection. */
-    void (*authenticate)(void *owner, struct slice token);
-    /* client_attach is decided. On GRANTS_ALLOWED `connected` is emitted right after; otherwise the
-     * connection is to be ended. */
+    /* Judge this token (it is lent) and call client_judged with the tag, possibly at once. */
+    void (*judge)(void *owner, struct slice token, uint64_t tag);
+    /* The credential was no good, or (VERDICT_LATER) cannot be judged now: the connection is to be ended. */
+    void (*refused)(void *owner, enum verdict_status status, const char *why);
+    /* The user is known and the rights are decided. On GRANTS_ALLOWED `connected` is emitted right after;
+     * otherwise the connection is to be ended. */
     void (*attached)(void *owner, enum grants_outcome outcome);
+    /* The token has expired and no other one came: the connection is to be ended. */
+    void (*expired)(void *owner);
     /* Run a lookup and later call client_answer with the tag. */
     void (*lookup)(
         void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag);
@@ -45,6 +62,7 @@ struct client_settings {
     struct catalogue *catalogue;
     const struct lane *lane;
     size_t rooms_max;
+    int64_t expiry_warning_ms; /* `auth-expiring` comes so long before the token expires; 0: never */
 };
 
 /* `transport` is what the fan-out's transport hooks get for this client's sessions. */
@@ -56,9 +74,14 @@ void client_destroy(struct client *c); /* NULL is fine; not from within a hook *
  * request. */
 void client_set_resume(struct client *c, struct slice cursor, struct slice rooms);
 
-/* The user is known: notes the position in the log, then looks up the rights. `user_json` is the id as the
- * token has it. */
-void client_attach(struct client *c, const char *user, const char *user_json);
+/* The credential of the upgrade; later ones come as commands (`auth`, `refresh`). Once it is judged good, the
+   position in the log is noted, then the rights are looked up. */
+void client_authenticate(struct client *c, struct slice token);
+/* @param now monotonic ms, as for client_tick */
+void client_judged(struct client *c, uint64_t tag, const struct client_verdict *verdict, uint64_t now);
+/* Once a second or so: tells of the expiry that comes, and ends it when it has come. */
+void client_tick(struct client *c, uint64_t now);
+
 void client_answer(struct client *c, uint64_t tag, enum lookup_status status, struct rows *rows);
 void client_located(struct client *c, uint64_t tag, const struct client_location *location);
 
@@ -80,4 +103,5 @@ void client_gap(struct client *c, const struct gap *gap);
 size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
 
 bool client_is_attached(const struct client *c);
-bool client_is_waiting(const struct client *c); /* no credential yet */
+bool client_is_waiting(const struct client *c); /* no credential came yet */
+bool client_is_judged(const struct client *c);  /* ... or the one that came is still being judged */

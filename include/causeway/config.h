@@ -26,6 +26,8 @@
     X(jwt_issuer, TEXT, "JWT_ISSUER", "", 0, 0, false, "required iss claim; empty: not checked")             \
     X(jwt_audience, TEXT, "JWT_AUDIENCE", "", 0, 0, false, "required aud claim; empty: not checked")         \
     X(jwt_leeway, SECONDS, "JWT_LEEWAY", "30", 0, 300, false, "clock difference that is forgiven")           \
+    X(jwt_expiry_warning, SECONDS, "JWT_EXPIRY_WARNING", "60", 0, 86400, false,                              \
+        "auth-expiring comes so long before a token expires; 0: never")                                      \
     X(frontend_url, LIST, "FRONTEND_URL", "", 0, 0, false,                                                   \
         "origins that browsers may come from, a comma list; empty: any")                                     \
     X(catalogue, TEXT, "CATALOGUE", "asyncapi/asyncapi.yaml", 1, 0, false, "the AsyncAPI document")          \

@@ -32,6 +32,8 @@
     X(MESSAGES, COUNTER, "causeway_client_messages_total", "Messages from clients, by type.", "type")        \
     X(ERRORS, COUNTER, "causeway_client_errors_total", "Error messages to clients, by code.", "code")        \
     X(AUTH, COUNTER, "causeway_authentications_total", "Credentials judged, by result.", "result")           \
+    X(EXPIRED, COUNTER, "causeway_connections_expired_total",                                                \
+        "Connections that were closed because their token had expired.", "")                                 \
     X(JOINS, COUNTER, "causeway_room_decisions_total", "Requests to join a room, by outcome.", "outcome")    \
     X(DB_UP, GAUGE, "causeway_database_up", "1 while PostgreSQL answers.", "")                               \
     X(DB_QUERIES, COUNTER, "causeway_database_queries_total", "Queries sent, by lookup outcome.", "outcome") \

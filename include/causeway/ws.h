@@ -11,9 +11,9 @@
 struct ws;
 
 struct ws_hooks {
-    /* Whom does this token speak for? NULL: *user and *user_json are set (free with free()). Otherwise why
-     * not, in words. */
-    const char *(*judge)(void *owner, struct slice token, char **user, char **user_json);
+    /* Whom does this token (lent) speak for? ws_judged is called with the same peer and tag, possibly at
+     * once. */
+    void (*judge)(void *owner, struct slice token, uint64_t peer, uint64_t tag);
     /* Run a lookup; ws_answer is called later on this loop's thread with the same peer and tag. */
     void (*lookup)(void *owner, const struct lookup *lookup, const struct slice *params, size_t count,
         uint64_t peer, uint64_t tag);
@@ -47,7 +47,7 @@ void ws_destroy(
 bool ws_accept(struct ws *w, struct conn *c, const struct http_head *head);
 
 void ws_answer(struct ws *w, uint64_t peer, uint64_t tag, enum lookup_status status, struct rows *rows);
-
+void ws_judged(struct ws *w, uint64_t peer, uint64_t tag, const struct client_verdict *verdict);
 void ws_located(struct ws *w, uint64_t peer, uint64_t tag, const struct client_location *location);
 /* The session that was away goes on here; `gaps` are told first. false: it is gone. */
 bool ws_enter(struct ws *w, uint64_t peer, uint64_t session, unsigned log, uint64_t position,

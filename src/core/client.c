@@ -38,6 +38,7 @@ void client_destroy(struct client *c)
     session_destroy(c->session);
     grants_destroy(c->grants);
     catalogue_release(c->settings.catalogue);
+    free(c->user);
     free(c->user_json);
     free(c->resume_cursor);
     free(c->resume_rooms);
@@ -54,14 +55,13 @@ void client_set_resume(struct client *c, struct slice cursor, struct slice rooms
         c->resume_rooms = xstrndup(rooms.data, rooms.size);
 }
 
-void client_attach(struct client *c, const char *user, const char *user_json)
+void client_attach(struct client *c)
 {
     CHECK(c->state == CLIENT_WAITING);
     c->state = CLIENT_ATTACHING;
-    c->user_json = xstrdup(user_json);
     c->session = session_create(c->settings.fanout, c->settings.lane->index, c->transport);
     c->grants = grants_create(
-        c->settings.catalogue, c->settings.lane, slice_of(user), c->settings.rooms_max, &grants_hooks, c);
+        c->settings.catalogue, c->settings.lane, slice_of(c->user), c->settings.rooms_max, &grants_hooks, c);
     grants_attach(c->grants);
 }
 
@@ -175,26 +175,14 @@ static void command_ping(struct client *c, const struct json *j, uint32_t data)
     c->hooks->emit(c->owner, "pong", NO_SLICE, NO_SLICE);
 }
 
-static void command_auth(struct client *c, const struct json *j, uint32_t data)
-{
-    struct buffer scratch = {0};
-    struct slice token = json_string(j, json_find(j, data, SLICE("token")), &scratch);
-    if (c->state != CLIENT_WAITING)
-        client_error(c, "bad_message", "already authenticated", NO_SLICE);
-    else if (!token.data)
-        client_error(c, "bad_message", "auth needs data.token, a string", NO_SLICE);
-    else
-        c->hooks->authenticate(c->owner, token);
-    buffer_finish(&scratch);
-}
-
 static const struct {
     const char *name;
     bool attached; /* needs an attached client */
     void (*run)(struct client *c, const struct json *j, uint32_t data);
 } commands[] = {
     {"ping", false, command_ping},
-    {"auth", false, command_auth},
+    {"auth", false, client_command_auth},
+    {"refresh", true, client_command_refresh},
     {"join-room", true, client_command_join},
     {"leave-room", true, client_command_leave},
     {"resume", true, client_command_resume},
@@ -251,5 +239,10 @@ bool client_is_attached(const struct client *c)
 
 bool client_is_waiting(const struct client *c)
 {
-    return c->state == CLIENT_WAITING;
+    return c->state == CLIENT_WAITING && c->judge_tag == 0;
+}
+
+bool client_is_judged(const struct client *c)
+{
+    return c->state != CLIENT_WAITING;
 }

@@ -1,5 +1,5 @@
-/* What client.c (who it is, and the commands), client_rooms.c (joining and leaving) and client_resume.c
- * (cursors, side walks) share. */
+/* What client.c (attaching, and the commands), client_auth.c (tokens), client_rooms.c (joining and leaving)
+ * and client_resume.c (cursors, side walks) share. */
 #pragma once
 
 #include "causeway/client.h"
@@ -44,8 +44,12 @@ struct client {
     void *owner, *transport;
     struct session *session;
     struct grants *grants;
-    char *user_json;
+    char *user, *user_json;
     enum client_state state;
+
+    uint64_t judge_tag;                /* of the token that is being judged; 0: none is */
+    int64_t expires_at, expiry_leeway; /* of the token that holds: monotonic ms */
+    bool expiry_told;
 
     struct pending_join *joins;
     size_t join_count;
@@ -68,8 +72,14 @@ static const struct slice NO_SLICE = {NULL, 0};
 /* A message without a cursor, now or behind `connected`. `type` is static. */
 void client_say(struct client *c, const char *type, struct slice data_json);
 void client_forget_notes(struct client *c);
+/* Notes the position in the log, then looks up the rights of client->user. */
+void client_attach(struct client *c);
 /* Everything that attaching waits for has come: connected, and off. */
 void client_begin_when_settled(struct client *c);
+
+/* --- client_auth.c --- */
+void client_command_auth(struct client *c, const struct json *j, uint32_t data);
+void client_command_refresh(struct client *c, const struct json *j, uint32_t data);
 
 /* --- client_rooms.c --- */
 /* Asks whether the client may join; the pending join takes over `side`. false: too many at once, answered. */

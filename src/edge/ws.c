@@ -85,6 +85,8 @@ static void on_deadline(void *owner, struct conn *c)
     struct peer *p = owner;
     if (client_is_waiting(p->client))
         peer_end(p, CLOSE_UNAUTHORIZED, "no credential");
+    else if (!client_is_judged(p->client))
+        peer_end(p, CLOSE_LATER, "the token cannot be judged now; come back later");
     else
         peer_end(p, CLOSE_LATER, "rights cannot be looked up now; come back later");
 }
@@ -124,6 +126,13 @@ void ws_answer(struct ws *w, uint64_t peer, uint64_t tag, enum lookup_status sta
     struct peer *p = find_peer(w, peer);
     if (p)
         client_answer(p->client, tag, status, rows);
+}
+
+void ws_judged(struct ws *w, uint64_t peer, uint64_t tag, const struct client_verdict *verdict)
+{
+    struct peer *p = find_peer(w, peer);
+    if (p)
+        client_judged(p->client, tag, verdict, loop_now(w->loop));
 }
 
 void ws_located(struct ws *w, uint64_t peer, uint64_t tag, const struct client_location *location)
@@ -213,7 +222,7 @@ static void check_life(struct peer *p, uint64_t now)
         peer_end(p, CLOSE_LIFELESS, NULL);
 }
 
-/* Once a second: who shows no life, and a ping for this second's share of the peers. */
+/* Once a second: who shows no life, whose token expires, and a ping for this second's share of the peers. */
 static void on_sweep(struct loop_timer *timer)
 {
     struct ws *w = (struct ws *)((char *)timer - offsetof(struct ws, sweep));
@@ -228,6 +237,8 @@ static void on_sweep(struct loop_timer *timer)
         if (!p)
             continue;
         check_life(p, now);
+        if (p->state == PEER_OPEN)
+            client_tick(p->client, now);
         if (i % shares == w->ping_at && p->state == PEER_OPEN)
             ping(p);
     }

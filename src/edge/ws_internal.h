@@ -76,6 +76,3 @@ void peer_open(struct peer *p);
 
 /* The credential was no good: 401 for those who can read it, else close 4401. */
 void peer_refuse(struct peer *p, const char *why);
-
-/* Judges the token and attaches the client, or refuses. */
-void peer_authenticate(struct peer *p, struct slice token);

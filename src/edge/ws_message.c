@@ -116,9 +116,26 @@ size_t peer_ping_text(struct peer *p)
     return size + sizeof ping;
 }
 
-static void on_authenticate(void *owner, struct slice token)
+static void on_judge(void *owner, struct slice token, uint64_t tag)
 {
-    peer_authenticate(owner, token);
+    struct peer *p = owner;
+    if (!client_is_attached(p->client)) /* a refresh does not hold the connection */
+        conn_set_deadline(p->conn, p->ws->settings.hold_ms);
+    p->ws->hooks->judge(p->ws->owner, token, peer_number(p), tag);
+}
+
+static void on_refused(void *owner, enum verdict_status status, const char *why)
+{
+    struct peer *p = owner;
+    if (status == VERDICT_LATER)
+        peer_end(p, CLOSE_LATER, why);
+    else
+        peer_refuse(p, why);
+}
+
+static void on_expired(void *owner)
+{
+    peer_end(owner, CLOSE_UNAUTHORIZED, "token expired");
 }
 
 static void on_attached(void *owner, enum grants_outcome outcome)
@@ -158,4 +175,4 @@ static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX
 }
 
 const struct client_hooks peer_client_hooks = {
-    on_emit, on_authenticate, on_attached, on_lookup, on_locate, on_cursor};
+    on_emit, on_judge, on_refused, on_attached, on_expired, on_lookup, on_locate, on_cursor};

@@ -59,20 +59,6 @@ void peer_refuse(struct peer *p, const char *why)
     answer(p->conn, 401, "WWW-Authenticate: Bearer\r\n", "unauthorized", why);
 }
 
-void peer_authenticate(struct peer *p, struct slice token)
-{
-    char *user = NULL, *user_json = NULL;
-    const char *fault = p->ws->hooks->judge(p->ws->owner, token, &user, &user_json);
-    if (fault) {
-        peer_refuse(p, fault);
-        return;
-    }
-    conn_set_deadline(p->conn, p->ws->settings.hold_ms);
-    client_attach(p->client, user, user_json);
-    free(user);
-    free(user_json);
-}
-
 static bool origin_allowed(const char *list, struct slice origin)
 {
     while (*list) {
@@ -175,7 +161,7 @@ bool ws_accept(struct ws *w, struct conn *c, const struct http_head *head)
         peer_end(p, CLOSE_LATER, "starting; come back later");
     } else if (token.size > 0) {
         conn_pause(c);
-        peer_authenticate(p, token);
+        client_authenticate(p->client, token);
     } else {
         peer_open(p);
         conn_set_deadline(c, w->settings.auth_ms);

@@ -39,7 +39,7 @@ static const char shop[] =
     "    task:{taskId}: {join: request, allow: [{when: {role: admin}}, {lookup: member}]}\n"
     "    open-{x}: {join: request, allow: [{}]}\n";
 
-enum { ROOMS_MAX = 50, PENDING_MAX = 256 };
+enum { ROOMS_MAX = 50, PENDING_MAX = 256, WARNING_MS = 60000, VALID_MS = 3600000, LEEWAY_MS = 30000 };
 
 struct pending {
     char name[16];
@@ -57,6 +57,7 @@ struct fixture {
     size_t pending_count;
     struct buffer said; /* all messages and events, in the order they left; cleared by heard() */
     struct buffer token;
+    uint64_t judge_tag, now;
     int outcome; /* of the attach; -1: not decided */
     int64_t offset;
     struct json json;
@@ -84,11 +85,24 @@ static void on_emit(void *owner, const char *type, struct slice data, struct sli
     json_finish(&j);
 }
 
-static void on_authenticate(void *owner, struct slice token)
+static void on_judge(void *owner, struct slice token, uint64_t tag)
 {
     struct fixture *x = owner;
     buffer_add_slice(&x->token, token);
     buffer_add_byte(&x->token, ';');
+    x->judge_tag = tag;
+}
+
+static void on_refused(void *owner, enum verdict_status status, const char *why)
+{
+    struct fixture *x = owner;
+    buffer_print(&x->said, "refused%s: %s\n", status == VERDICT_LATER ? " for now" : "", why);
+}
+
+static void on_expired(void *owner)
+{
+    struct fixture *x = owner;
+    buffer_add_text(&x->said, "expired\n");
 }
 
 static void on_attached(void *owner, enum grants_outcome outcome)
@@ -130,7 +144,7 @@ static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX
 }
 
 static const struct client_hooks client_hooks = {
-    on_emit, on_authenticate, on_attached, on_lookup, on_locate, on_cursor};
+    on_emit, on_judge, on_refused, on_attached, on_expired, on_lookup, on_locate, on_cursor};
 
 /* Frames of this stage are "@room\n"; what was written anew has a header, and its mark behind. */
 static void show_frames(struct fixture *x, const char *at, size_t size)
@@ -191,7 +205,7 @@ static void create_client(struct fixture *x, size_t rooms_max)
 {
     client_destroy(x->client);
     struct client_settings settings = {x->fanout, x->log, x->partitions, x->catalogue,
-        catalogue_find_lane(x->catalogue, SLICE("/")), rooms_max};
+        catalogue_find_lane(x->catalogue, SLICE("/")), rooms_max, WARNING_MS};
     x->client = client_create(&settings, &client_hooks, x, x);
     x->outcome = -1;
     x->pending_count = 0;
@@ -309,11 +323,27 @@ static void fail_lookup(struct fixture *x, enum lookup_status status)
     client_answer(x->client, take_pending(x, 0).tag, status, NULL);
 }
 
+static void judge(struct fixture *x, const struct client_verdict *verdict)
+{
+    client_judged(x->client, x->judge_tag, verdict, x->now);
+}
+
+static void judge_good(struct fixture *x, const char *user, const char *user_json, int64_t valid_ms)
+{
+    judge(x, &(struct client_verdict){VERDICT_GOOD, NULL, user, user_json, valid_ms, LEEWAY_MS});
+}
+
+static void attach(struct fixture *x, const char *user, const char *user_json)
+{
+    client_authenticate(x->client, SLICE("t"));
+    judge_good(x, user, user_json, VALID_MS);
+}
+
 static void attach_as(struct fixture *x, const char *role)
 {
     char row[64];
     snprintf(row, sizeof row, "7,%s", role);
-    client_attach(x->client, "7", "7");
+    attach(x, "7", "7");
     answer(x, "user", "[7]", "id,role", row);
 }
 
@@ -386,11 +416,138 @@ static void a_token_in_a_message_is_handed_on(void **state)
     command(x, "{\"type\":\"auth\",\"data\":{\"token\":\"a.b\\u002ec\"}}");
     assert_string_equal(buffer_text(&x->token), "a.b.c;");
     assert_heard(x, "");
-    client_attach(x->client, "7", "7");
     assert_false(client_is_waiting(x->client));
+    assert_false(client_is_judged(x->client));
+    command(x, "{\"type\":\"auth\",\"data\":{\"token\":\"d\"}}"); /* one at a time */
+    assert_heard(x, "error {\"code\":\"bad_message\",\"message\":\"already authenticated\"}\n");
+    judge_good(x, "7", "7", VALID_MS);
+    assert_true(client_is_judged(x->client));
+    judge_good(x, "8", "8", VALID_MS); /* twice judged: the first one counts */
     command(x, "{\"type\":\"auth\",\"data\":{\"token\":\"d\"}}");
     assert_heard(x, "error {\"code\":\"bad_message\",\"message\":\"already authenticated\"}\n");
     assert_string_equal(buffer_text(&x->token), "a.b.c;");
+}
+
+static void a_token_that_is_no_good_refuses(void **state)
+{
+    struct fixture *x = *state;
+    client_authenticate(x->client, SLICE("t"));
+    judge(x, &(struct client_verdict){.status = VERDICT_BAD, .why = "token expired"});
+    assert_heard(x, "refused: token expired\n");
+    assert_false(client_is_attached(x->client));
+    assert_int_equal(x->pending_count, 0); /* nothing is looked up for nobody */
+    command(x, "{\"type\":\"auth\",\"data\":{\"token\":\"d\"}}");
+    assert_heard(x, "error {\"code\":\"bad_message\",\"message\":\"already authenticated\"}\n");
+    judge_good(x, "7", "7", VALID_MS);
+    assert_int_equal(x->pending_count, 0);
+
+    create_client(x, ROOMS_MAX);
+    client_authenticate(x->client, SLICE("t"));
+    judge(x, &(struct client_verdict){.status = VERDICT_LATER, .why = "no keys"});
+    assert_heard(x, "refused for now: no keys\n");
+}
+
+/* --- refreshing and expiring --- */
+
+static void tick(struct fixture *x, uint64_t now)
+{
+    x->now = now;
+    client_tick(x->client, now);
+}
+
+static void refresh(struct fixture *x, const char *token)
+{
+    struct buffer text = {0};
+    buffer_print(&text, "{\"type\":\"refresh\",\"data\":{\"token\":\"%s\"}}", token);
+    command(x, buffer_text(&text));
+    buffer_finish(&text);
+}
+
+static void an_expiry_is_told_and_then_ends_the_connection(void **state)
+{
+    struct fixture *x = *state;
+    tick(x, 1000);
+    attach(x, "7", "7");
+    tick(x, 1000 + VALID_MS + LEEWAY_MS); /* not attached yet: the next tick sees it */
+    answer(x, "user", "[7]", "id,role", "7,reader");
+    assert_heard(x, "connected {\"userId\":7,\"role\":\"reader\"}\n");
+    tick(x, 1000 + VALID_MS - WARNING_MS - 1);
+    assert_heard(x, "");
+    tick(x, 1000 + VALID_MS - WARNING_MS);
+    assert_heard(x, "auth-expiring {\"expiresIn\":60}\n");
+    tick(x, 1000 + VALID_MS + LEEWAY_MS - 1);
+    assert_heard(x, "");
+    assert_true(client_is_attached(x->client));
+    tick(x, 1000 + VALID_MS + LEEWAY_MS);
+    assert_heard(x, "expired\n");
+    assert_false(client_is_attached(x->client));
+    tick(x, 1000 + VALID_MS + LEEWAY_MS + 1);
+    refresh(x, "late");
+    assert_heard(x, "error {\"code\":\"unauthorized\",\"message\":\"authenticate first\"}\n");
+}
+
+static void a_short_token_is_told_of_at_once_and_an_endless_one_never(void **state)
+{
+    struct fixture *x = *state;
+    static const struct {
+        int64_t valid_ms;
+        const char *heard;
+    } cases[] = {{5999, "auth-expiring {\"expiresIn\":5}\n"}, {-1, "auth-expiring {\"expiresIn\":0}\n"},
+        {(INT64_C(1) << 53) * 1000, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        create_client(x, ROOMS_MAX);
+        client_authenticate(x->client, SLICE("t"));
+        judge_good(x, "7", "7", cases[i].valid_ms);
+        answer(x, "user", "[7]", "id", "7");
+        assert_heard(x, "connected {\"userId\":7}\n");
+        tick(x, x->now);
+        assert_heard(x, cases[i].heard);
+    }
+}
+
+static void a_refresh_extends(void **state)
+{
+    struct fixture *x = *state;
+    attach_reader(x);
+    tick(x, VALID_MS - 1000);
+    assert_heard(x, "auth-expiring {\"expiresIn\":1}\n");
+    refresh(x, "new");
+    assert_string_equal(buffer_text(&x->token), "t;new;");
+    refresh(x, "newer");
+    assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"another token is being judged\"}\n");
+    judge_good(x, "7", "\"7\"", 100000);
+    assert_heard(x, "refreshed {\"expiresIn\":100}\n");
+    assert_int_equal(x->pending_count, 0); /* rights are another matter */
+    tick(x, VALID_MS + LEEWAY_MS);
+    assert_heard(x, "");
+    tick(x, VALID_MS - 1000 + 100000 - WARNING_MS);
+    assert_heard(x, "auth-expiring {\"expiresIn\":60}\n"); /* told anew */
+    tick(x, VALID_MS - 1000 + 100000 + LEEWAY_MS);
+    assert_heard(x, "expired\n");
+}
+
+static void a_refresh_that_is_no_good_changes_nothing(void **state)
+{
+    struct fixture *x = *state;
+    attach_reader(x);
+    command(x, "{\"type\":\"refresh\",\"data\":{}}");
+    assert_heard(x, "error {\"code\":\"bad_message\",\"message\":\"refresh needs data.token, a string\"}\n");
+    refresh(x, "bad");
+    judge(x, &(struct client_verdict){.status = VERDICT_BAD, .why = "token expired"});
+    assert_heard(x, "error {\"code\":\"refresh_refused\",\"message\":\"token expired\"}\n");
+    refresh(x, "other");
+    judge_good(x, "8", "8", 10 * VALID_MS);
+    assert_heard(x, "error {\"code\":\"refresh_refused\",\"message\":\"token is of another user\"}\n");
+    refresh(x, "unsure");
+    judge(x, &(struct client_verdict){.status = VERDICT_LATER, .why = "no keys"});
+    assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"no keys\"}\n");
+    event(x, "user-7");
+    assert_heard(x, "@user-7\n");
+    refresh(x, "slow");
+    tick(x, VALID_MS + LEEWAY_MS);
+    assert_heard(x, "expired\n");
+    judge_good(x, "7", "7", VALID_MS); /* too late */
+    assert_heard(x, "");
 }
 
 /* --- attaching --- */
@@ -399,7 +556,7 @@ static void connected_comes_first_and_then_what_was_missed_meanwhile(void **stat
 {
     struct fixture *x = *state;
     event(x, "user-7"); /* before: from now means from the attach on */
-    client_attach(x->client, "7", "7");
+    attach(x, "7", "7");
     event(x, "user-7");
     event(x, "city-3-orders");
     join(x, "open-1");
@@ -422,11 +579,11 @@ static void connected_comes_first_and_then_what_was_missed_meanwhile(void **stat
 static void the_user_keeps_the_json_type_of_the_token(void **state)
 {
     struct fixture *x = *state;
-    client_attach(x->client, "u \"1\"", "\"u \\\"1\\\"\"");
+    attach(x, "u \"1\"", "\"u \\\"1\\\"\"");
     answer(x, "user", "[u \"1\"]", "id,role", "7,a \"b\" \\");
     assert_heard(x, "connected {\"userId\":\"u \\\"1\\\"\",\"role\":\"a \\\"b\\\" \\\\\"}\n");
     create_client(x, ROOMS_MAX);
-    client_attach(x->client, "7", "7");
+    attach(x, "7", "7");
     answer(x, "user", "[7]", "id", "7"); /* a principal without a role shows none */
     assert_heard(x, "connected {\"userId\":7}\n");
 }
@@ -440,7 +597,7 @@ static void whoever_is_refused_gets_nothing_and_may_ask_nothing(void **state)
     } refusals[] = {{"", GRANTS_NO_USER}, {"7,a;8,b", GRANTS_NO_USER}, {NULL, GRANTS_UNAVAILABLE}};
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         create_client(x, ROOMS_MAX);
-        client_attach(x->client, "7", "7");
+        attach(x, "7", "7");
         publish(x, "user-7");
         if (refusals[i].rows)
             answer(x, "user", "[7]", "id,role", refusals[i].rows);
@@ -461,7 +618,7 @@ static void whoever_is_refused_gets_nothing_and_may_ask_nothing(void **state)
 static void a_rule_whose_lookup_fails_refuses_the_attach(void **state)
 {
     struct fixture *x = *state;
-    client_attach(x->client, "7", "7");
+    attach(x, "7", "7");
     answer(x, "user", "[7]", "id,role", "7,manager");
     fail_lookup(x, LOOKUP_UNAVAILABLE);
     assert_int_equal(x->outcome, GRANTS_UNAVAILABLE);
@@ -472,12 +629,12 @@ static void more_automatic_rooms_than_allowed_refuse_the_attach(void **state)
 {
     struct fixture *x = *state;
     create_client(x, 3);
-    client_attach(x->client, "7", "7");
+    attach(x, "7", "7");
     answer(x, "user", "[7]", "id,role", "7,manager");
     answer(x, "cities", "[7]", "city_id", "1;2;3"); /* and user-7 */
     assert_int_equal(x->outcome, GRANTS_TOO_MANY);
     create_client(x, 3);
-    client_attach(x->client, "7", "7");
+    attach(x, "7", "7");
     answer(x, "user", "[7]", "id,role", "7,manager");
     answer(x, "cities", "[7]", "city_id", "1;2");
     assert_int_equal(x->outcome, GRANTS_ALLOWED);
@@ -740,7 +897,7 @@ static void only_so_many_joins_may_wait_at_once(void **state)
 static void a_client_may_go_while_lookups_are_under_way(void **state)
 {
     struct fixture *x = *state;
-    client_attach(x->client, "7", "7");
+    attach(x, "7", "7");
     create_client(x, ROOMS_MAX);
     attach_reader(x);
     join(x, "task:5");
@@ -791,7 +948,7 @@ static void locate_as(struct fixture *x, int status)
 static void come_with(struct fixture *x, const char *cursor, const char *rooms)
 {
     client_set_resume(x->client, slice_of(cursor), slice_of(rooms));
-    client_attach(x->client, "7", "7");
+    attach(x, "7", "7");
     answer(x, "user", "[7]", "id,role", "7,reader");
 }
 
@@ -1201,6 +1358,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         stage(a_stranger_may_ping_and_authenticate_and_nothing_else),
         stage(a_token_in_a_message_is_handed_on),
+        stage(a_token_that_is_no_good_refuses),
+        stage(an_expiry_is_told_and_then_ends_the_connection),
+        stage(a_short_token_is_told_of_at_once_and_an_endless_one_never),
+        stage(a_refresh_extends),
+        stage(a_refresh_that_is_no_good_changes_nothing),
         stage(connected_comes_first_and_then_what_was_missed_meanwhile),
         stage(the_user_keeps_the_json_type_of_the_token),
         stage(whoever_is_refused_gets_nothing_and_may_ask_nothing),
