@@ -98,7 +98,7 @@ bool history_take_acknowledgements(struct history *h, unsigned journal)
 struct question {
     struct loop_task task;
     struct worker *worker;
-    uint64_t peer, tag;
+    uint64_t client, tag;
     struct cursor cursor;
     enum kafka_checkpoint_status status;
     struct checkpoint *checkpoint;
@@ -115,6 +115,13 @@ static void make_plan(const struct question *q, struct resume_plan *plan)
     free(heads);
 }
 
+static void locate(struct worker *w, uint64_t client, uint64_t tag, const struct client_location *l)
+{
+    struct client *c = roster_find(w->roster, client);
+    if (c)
+        client_located(c, tag, l);
+}
+
 /* @thread loop */
 static void bring_location(struct loop_task *task)
 {
@@ -128,7 +135,7 @@ static void bring_location(struct loop_task *task)
         l.status = LOCATED_PLAN;
         l.plan = &plan;
     }
-    ws_located(q->worker->ws, q->peer, q->tag, &l);
+    locate(q->worker, q->client, q->tag, &l);
     resume_plan_finish(&plan);
     checkpoint_release(q->checkpoint);
     free(q);
@@ -146,17 +153,17 @@ static void on_checkpoint(
 }
 
 void history_locate(
-    struct history *h, struct worker *w, const struct cursor *cursor, uint64_t peer, uint64_t tag)
+    struct history *h, struct worker *w, const struct cursor *cursor, uint64_t client, uint64_t tag)
 {
     uint64_t position = journal_position(h->bridge->journals[0], cursor);
     if (position != UINT64_MAX) {
         struct client_location l = {.status = LOCATED_POSITION, .position = position};
-        ws_located(w->ws, peer, tag, &l);
+        locate(w, client, tag, &l);
         return;
     }
     struct question *q = xcalloc(1, sizeof *q);
     *q = (struct question){
-        .task.run = bring_location, .worker = w, .peer = peer, .tag = tag, .cursor = *cursor};
+        .task.run = bring_location, .worker = w, .client = client, .tag = tag, .cursor = *cursor};
     kafka_checkpoints_read(h->checkpoints, cursor->checkpoint, on_checkpoint, q);
 }
 

@@ -12,6 +12,7 @@
 #include "causeway/listener.h"
 #include "causeway/loop.h"
 #include "causeway/postgres.h"
+#include "causeway/roster.h"
 #include "causeway/route.h"
 #include "causeway/token.h"
 #include "causeway/ws.h"
@@ -23,6 +24,7 @@ struct worker {
     struct bridge *bridge;
     struct loop *loop;
     struct fanout *fanout;
+    struct roster *roster;
     struct ws *ws;
     struct front *front;
     struct loop_timer count_timer; /* metrics of the fan-out */
@@ -86,9 +88,9 @@ uint32_t history_known_life(const struct history *h, struct slice topic, int32_t
 /* On the journal's writer thread. */
 bool history_checkpoint(struct history *h, unsigned journal, bool even_unmoved);
 bool history_take_acknowledgements(struct history *h, unsigned journal);
-/* @thread loop: answers through ws_located, possibly at once. */
+/* @thread loop: answers through client_located, possibly at once. */
 void history_locate(
-    struct history *h, struct worker *w, const struct cursor *cursor, uint64_t peer, uint64_t tag);
+    struct history *h, struct worker *w, const struct cursor *cursor, uint64_t client, uint64_t tag);
 
 /* Has "now" begun: is it settled where each partition is read from, and can a cursor say so? */
 bool bridge_started(struct bridge *b);
@@ -100,8 +102,8 @@ uint64_t random_nonce(void);
 struct sweeps *sweeps_create(struct bridge *b, const struct kafka_settings *settings);
 void sweeps_stop(struct sweeps *s);
 void sweeps_destroy(struct sweeps *s);
-/* @thread loop. Takes over the origin; answers through ws_enter. */
-void sweeps_request(struct sweeps *s, struct worker *w, uint64_t peer, uint64_t session,
+/* @thread loop. Takes over the origin; answers through client_enter. */
+void sweeps_request(struct sweeps *s, struct worker *w, uint64_t client, uint64_t session,
     struct origin *origin, uint64_t until);
 
 /* --- bridge_worker.c --- */

@@ -29,7 +29,7 @@ struct request {
     struct loop_task task;
     struct request *next;
     struct worker *worker;
-    uint64_t peer, session;
+    uint64_t client, session;
     struct origin *origin;
     uint64_t until;
     /* the answer */
@@ -76,7 +76,9 @@ struct sweeper {
 static void enter(struct loop_task *task)
 {
     struct request *r = (struct request *)task;
-    ws_enter(r->worker->ws, r->peer, r->session, r->log, r->position, r->origin, r->gaps, r->gap_count);
+    struct client *c = roster_find(r->worker->roster, r->client);
+    if (c)
+        client_enter(c, r->session, r->log, r->position, r->origin, r->gaps, r->gap_count);
     fanout_report(r->worker->fanout); /* before it counts as entered: the window must not look deserted */
     if (r->sweeper)
         atomic_fetch_sub(&r->sweeper->entering, 1);
@@ -95,12 +97,16 @@ static void answer(struct request *r, struct sweeper *s, unsigned log, uint64_t 
     loop_post(r->worker->loop, &r->task);
 }
 
-void sweeps_request(struct sweeps *s, struct worker *w, uint64_t peer, uint64_t session,
+void sweeps_request(struct sweeps *s, struct worker *w, uint64_t client, uint64_t session,
     struct origin *origin, uint64_t until)
 {
     struct request *r = xcalloc(1, sizeof *r);
-    *r = (struct request){
-        .task.run = enter, .worker = w, .peer = peer, .session = session, .origin = origin, .until = until};
+    *r = (struct request){.task.run = enter,
+        .worker = w,
+        .client = client,
+        .session = session,
+        .origin = origin,
+        .until = until};
     pthread_mutex_lock(&s->lock);
     r->next = s->waiting;
     s->waiting = r;

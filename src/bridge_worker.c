@@ -16,7 +16,7 @@ enum { COUNT_MS = 1000 };
 struct ticket {
     struct loop_task task;
     struct worker *worker;
-    uint64_t peer, tag;
+    uint64_t client, tag;
     enum lookup_status status;
     struct rows *rows;
 };
@@ -24,7 +24,9 @@ struct ticket {
 static void bring_answer(struct loop_task *task)
 {
     struct ticket *t = (struct ticket *)task;
-    ws_answer(t->worker->ws, t->peer, t->tag, t->status, t->rows);
+    struct client *c = roster_find(t->worker->roster, t->client);
+    if (c)
+        client_answer(c, t->tag, t->status, t->rows);
     rows_release(t->rows);
     free(t);
 }
@@ -39,17 +41,17 @@ static void on_answer(void *context, enum lookup_status status, struct rows *row
 }
 
 static void on_lookup(void *owner, const struct lookup *lookup, const struct slice *params, size_t count,
-    uint64_t peer, uint64_t tag)
+    uint64_t client, uint64_t tag)
 {
     struct worker *w = owner;
     struct ticket *t = xcalloc(1, sizeof *t);
-    *t = (struct ticket){.task.run = bring_answer, .worker = w, .peer = peer, .tag = tag};
+    *t = (struct ticket){.task.run = bring_answer, .worker = w, .client = client, .tag = tag};
     postgres_lookup(w->bridge->postgres, lookup->sql, params, count, on_answer, t);
 }
 
 /* --- tokens --- */
 
-static void on_judge(void *owner, struct slice token, uint64_t peer, uint64_t tag)
+static void on_judge(void *owner, struct slice token, uint64_t client, uint64_t tag)
 {
     struct worker *w = owner;
     int64_t now = (int64_t)time(NULL);
@@ -63,7 +65,7 @@ static void on_judge(void *owner, struct slice token, uint64_t peer, uint64_t ta
         .valid_ms = (claims.expires - now) * 1000,
         .leeway_ms = w->bridge->config->jwt_leeway * 1000,
     };
-    ws_judged(w->ws, peer, tag, &verdict);
+    client_judged(roster_find(w->roster, client), tag, &verdict, loop_now(w->loop));
     token_claims_finish(&claims);
 }
 
@@ -75,10 +77,10 @@ static bool on_started(void *owner)
 
 /* --- cursors and history --- */
 
-static void on_locate(void *owner, const struct cursor *cursor, uint64_t peer, uint64_t tag)
+static void on_locate(void *owner, const struct cursor *cursor, uint64_t client, uint64_t tag)
 {
     struct worker *w = owner;
-    history_locate(w->bridge->history, w, cursor, peer, tag);
+    history_locate(w->bridge->history, w, cursor, client, tag);
 }
 
 static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
@@ -87,13 +89,15 @@ static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX
     return journal_cursor(w->bridge->journals[0], position, out);
 }
 
-static void on_away(void *owner, uint64_t peer, uint64_t session, struct origin *origin, uint64_t until)
+static void on_away(void *owner, uint64_t client, uint64_t session, struct origin *origin, uint64_t until)
 {
     struct worker *w = owner;
-    sweeps_request(w->bridge->sweeps, w, peer, session, origin, until);
+    sweeps_request(w->bridge->sweeps, w, client, session, origin, until);
 }
 
-static const struct ws_hooks ws_hooks = {on_judge, on_lookup, on_locate, on_cursor, on_away, on_started};
+static const struct client_services services = {on_judge, on_lookup, on_locate, on_cursor, on_away};
+
+static const struct ws_hooks ws_hooks = {on_started};
 
 /* --- the front door --- */
 
@@ -188,8 +192,12 @@ void worker_create(struct worker *w, struct bridge *b)
     struct hotlog *logs[FANOUT_LOGS_MAX];
     for (unsigned i = 0; i < b->journal_count; i++)
         logs[i] = journal_log(b->journals[i]);
-    w->fanout = fanout_create(logs, b->journal_count, b->rooms, &ws_transport);
+    w->fanout = fanout_create(logs, b->journal_count, b->rooms);
+    w->roster = roster_create();
     struct client_settings client = {
+        .roster = w->roster,
+        .services = &services,
+        .services_owner = w,
         .fanout = w->fanout,
         .hotlog = logs[0],
         .partitions = b->partitions,
@@ -232,6 +240,7 @@ void worker_finish(struct worker *w)
     loop_settle(w->loop);
     front_destroy(w->front);
     ws_destroy(w->ws);
+    roster_destroy(w->roster);
     fanout_destroy(w->fanout);
     loop_destroy(w->loop);
 }

@@ -11,6 +11,7 @@
 #include "causeway/resume.h"
 
 struct client;
+struct roster;
 
 /* Where a cursor stands, as far as this process can tell. */
 struct client_location {
@@ -36,8 +37,8 @@ struct client_hooks {
     /* A message of ours for this client: its type, its data as JSON (NULL data: none), and a cursor (empty:
      * none). */
     void (*emit)(void *owner, const char *type, struct slice data_json, struct slice cursor);
-    /* Judge this token (it is lent) and call client_judged with the tag, possibly at once. */
-    void (*judge)(void *owner, struct slice token, uint64_t tag);
+    /* The first credential is being judged: refused or attached follows. */
+    void (*judging)(void *owner);
     /* The credential was no good, or (VERDICT_LATER) cannot be judged now: the connection is to be ended. */
     void (*refused)(void *owner, enum verdict_status status, const char *why);
     /* The user is known and the rights are decided. On GRANTS_ALLOWED `connected` is emitted right after;
@@ -45,17 +46,31 @@ struct client_hooks {
     void (*attached)(void *owner, enum grants_outcome outcome);
     /* The token has expired and no other one came: the connection is to be ended. */
     void (*expired)(void *owner);
-    /* Run a lookup and later call client_answer with the tag. */
-    void (*lookup)(
-        void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag);
-    /* Find out where this cursor stands and call client_located with the tag, possibly at once. */
-    void (*locate)(void *owner, const struct cursor *cursor, uint64_t tag);
+};
+
+/* What all clients of a loop ask of the rest of the program. Answers name the client by its number in the
+   roster: it may be gone by then. */
+struct client_services {
+    /* Judge this token (it is lent); client_judged follows, with the tag, possibly at once. */
+    void (*judge)(void *owner, struct slice token, uint64_t client, uint64_t tag);
+    /* Run a lookup; client_answer follows, with the tag. */
+    void (*lookup)(void *owner, const struct lookup *lookup, const struct slice *params, size_t count,
+        uint64_t client, uint64_t tag);
+    /* Find out where a cursor stands; client_located follows, with the tag, possibly at once. */
+    void (*locate)(void *owner, const struct cursor *cursor, uint64_t client, uint64_t tag);
     /* A cursor of a place at or before `position` of the hot log; returns its length, 0 when there is none.
      */
     size_t (*cursor)(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
+    /* A session needs what only Kafka still has: everything since `origin` (the callee's), up to `until` of
+       the hot log at most (HOTLOG_NOWHERE: no limit). client_enter follows, with the session. */
+    void (*away)(void *owner, uint64_t client, uint64_t session, struct origin *origin, uint64_t until);
 };
 
 struct client_settings {
+    struct roster *roster;
+    const struct client_services *services;
+    void *services_owner;
+    const struct transport_hooks *transport; /* how its sessions write */
     struct fanout *fanout;
     struct hotlog *hotlog;
     struct partitions *partitions;
@@ -65,7 +80,7 @@ struct client_settings {
     int64_t expiry_warning_ms; /* `auth-expiring` comes so long before the token expires; 0: never */
 };
 
-/* `transport` is what the fan-out's transport hooks get for this client's sessions. */
+/* `transport` is what the transport hooks get for this client's sessions. */
 struct client *client_create(
     const struct client_settings *settings, const struct client_hooks *hooks, void *owner, void *transport);
 void client_destroy(struct client *c); /* NULL is fine; not from within a hook */
@@ -94,10 +109,10 @@ void client_error(struct client *c, const char *code, const char *message, struc
 /* --- from the fan-out, for this client's sessions --- */
 void client_writable(struct client *c);
 void client_arrived(struct client *c, struct session *s);
-/* The number by which a session that is away is found again (client_session; NULL: it is gone). */
-uint64_t client_session_tag(struct client *c, struct session *s);
-struct session *client_session(struct client *c, uint64_t tag);
-void client_gap(struct client *c, const struct gap *gap);
+void client_away(struct client *c, struct session *s, struct origin *origin); /* takes over the origin */
+/* The session that was away goes on here; `gaps` are told first. false: it is gone. */
+bool client_enter(struct client *c, uint64_t session, unsigned log, uint64_t position, struct origin *origin,
+    const struct gap *gaps, size_t gap_count);
 
 /* The cursor that goes with a ping, when the client is at the head; 0: none. */
 size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);

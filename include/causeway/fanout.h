@@ -32,8 +32,7 @@ struct transport_hooks {
     void (*arrived)(void *transport, struct session *s);
 };
 
-struct fanout *fanout_create(
-    struct hotlog *const *logs, size_t log_count, struct rooms *rooms, const struct transport_hooks *hooks);
+struct fanout *fanout_create(struct hotlog *const *logs, size_t log_count, struct rooms *rooms);
 void fanout_destroy(struct fanout *f); /* its sessions have been destroyed */
 
 /* One turn: new entries to the live sessions, then a bounded share of work for those behind. true: there is
@@ -55,7 +54,8 @@ struct fanout_counts fanout_counts(struct fanout *f);
 /* --- sessions --- */
 
 /* Held at the head until session_start: nothing is delivered, nothing is missed. */
-struct session *session_create(struct fanout *f, uint16_t lane, void *transport);
+struct session *session_create(
+    struct fanout *f, uint16_t lane, const struct transport_hooks *hooks, void *transport);
 void session_destroy(struct session *s); /* NULL is fine; not from within a transport hook */
 void session_start(struct session *s);
 

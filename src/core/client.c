@@ -9,7 +9,7 @@ static void on_lookup(
     void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
 {
     struct client *c = owner;
-    c->hooks->lookup(c->owner, lookup, params, count, tag);
+    c->settings.services->lookup(c->settings.services_owner, lookup, params, count, c->number, tag);
 }
 
 static void on_attached(void *owner, enum grants_outcome outcome, const struct slice *rooms, size_t count);
@@ -25,6 +25,7 @@ struct client *client_create(
     c->hooks = hooks;
     c->owner = owner;
     c->transport = transport;
+    c->number = roster_add(settings->roster, c);
     return c;
 }
 
@@ -32,6 +33,7 @@ void client_destroy(struct client *c)
 {
     if (!c)
         return;
+    roster_remove(c->settings.roster, c->number);
     client_forget_joins(c);
     client_forget_notes(c);
     client_forget_sides(c);
@@ -59,7 +61,8 @@ void client_attach(struct client *c)
 {
     CHECK(c->state == CLIENT_WAITING);
     c->state = CLIENT_ATTACHING;
-    c->session = session_create(c->settings.fanout, c->settings.lane->index, c->transport);
+    c->session =
+        session_create(c->settings.fanout, c->settings.lane->index, c->settings.transport, c->transport);
     c->grants = grants_create(
         c->settings.catalogue, c->settings.lane, slice_of(c->user), c->settings.rooms_max, &grants_hooks, c);
     grants_attach(c->grants);
@@ -82,7 +85,7 @@ static void emit_connected(struct client *c)
     }
     buffer_add_byte(&data, '}');
     char cursor[CURSOR_TEXT_MAX + 1];
-    size_t size = c->resume_cursor ? 0 : c->hooks->cursor(c->owner, session_position(c->session), cursor);
+    size_t size = c->resume_cursor ? 0 : client_cursor(c, session_position(c->session), cursor);
     struct slice shown = c->resume_cursor ? slice_of(c->resume_cursor) : (struct slice){cursor, size};
     c->hooks->emit(c->owner, "connected", buffer_slice(&data), shown);
     buffer_finish(&data);
@@ -213,23 +216,35 @@ void client_writable(struct client *c)
 }
 
 /* The session of the client itself is 0; that of a side walk has the number of its cursor's question. */
-uint64_t client_session_tag(struct client *c, struct session *s)
+void client_away(struct client *c, struct session *s, struct origin *origin)
 {
-    return s == c->session ? 0 : c->sides->tag;
+    uint64_t tag = s == c->session ? 0 : c->sides->tag;
+    c->settings.services->away(c->settings.services_owner, c->number, tag, origin, session_until(s));
 }
 
-struct session *client_session(struct client *c, uint64_t tag)
+bool client_enter(struct client *c, uint64_t session, unsigned log, uint64_t position, struct origin *origin,
+    const struct gap *gaps, size_t gap_count)
 {
-    if (tag == 0)
-        return c->session;
-    return c->sides && c->sides->tag == tag ? c->sides->session : NULL;
+    bool beside = c->sides && c->sides->tag == session;
+    struct session *s = session == 0 ? c->session : beside ? c->sides->session : NULL;
+    if (!s)
+        return false;
+    for (size_t i = 0; i < gap_count; i++)
+        client_gap(c, &gaps[i]);
+    session_enter(s, log, position, origin);
+    return true;
+}
+
+size_t client_cursor(struct client *c, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+{
+    return c->settings.services->cursor(c->settings.services_owner, position, out);
 }
 
 size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
 {
     if (c->state != CLIENT_ATTACHED || !session_is_live(c->session))
         return 0;
-    return c->hooks->cursor(c->owner, session_position(c->session), out);
+    return client_cursor(c, session_position(c->session), out);
 }
 
 bool client_is_attached(const struct client *c)

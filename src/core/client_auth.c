@@ -9,7 +9,9 @@
 static void ask(struct client *c, struct slice token)
 {
     c->judge_tag = ++c->next_tag;
-    c->hooks->judge(c->owner, token, c->judge_tag);
+    if (c->state == CLIENT_WAITING)
+        c->hooks->judging(c->owner);
+    c->settings.services->judge(c->settings.services_owner, token, c->number, c->judge_tag);
 }
 
 void client_authenticate(struct client *c, struct slice token)

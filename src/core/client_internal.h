@@ -3,6 +3,7 @@
 #pragma once
 
 #include "causeway/client.h"
+#include "causeway/roster.h"
 
 enum { JOINS_IN_FLIGHT_MAX = 32, RESUME_ROOMS_MAX = 256 };
 
@@ -42,6 +43,7 @@ struct client {
     struct client_settings settings;
     const struct client_hooks *hooks;
     void *owner, *transport;
+    uint64_t number; /* in the roster */
     struct session *session;
     struct grants *grants;
     char *user, *user_json;
@@ -76,6 +78,7 @@ void client_forget_notes(struct client *c);
 void client_attach(struct client *c);
 /* Everything that attaching waits for has come: connected, and off. */
 void client_begin_when_settled(struct client *c);
+size_t client_cursor(struct client *c, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
 
 /* --- client_auth.c --- */
 void client_command_auth(struct client *c, const struct json *j, uint32_t data);
@@ -91,6 +94,7 @@ void client_command_join(struct client *c, const struct json *j, uint32_t data);
 void client_command_leave(struct client *c, const struct json *j, uint32_t data);
 
 /* --- client_resume.c --- */
+void client_gap(struct client *c, const struct gap *gap);
 /* Asks where the upgrade's cursor stands, and for its rooms. */
 void client_begin_resume(struct client *c);
 void client_command_resume(struct client *c, const struct json *j, uint32_t data);

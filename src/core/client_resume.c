@@ -12,6 +12,11 @@ static void count_resume(const char *result)
     metric_add(metric_label(METRIC_RESUMES, result), 1);
 }
 
+static void locate(struct client *c, const struct cursor *cursor, uint64_t tag)
+{
+    c->settings.services->locate(c->settings.services_owner, cursor, c->number, tag);
+}
+
 /* --- gaps --- */
 
 void client_gap(struct client *c, const struct gap *gap)
@@ -89,7 +94,7 @@ void client_begin_resume(struct client *c)
     ask_for_rooms(c);
     if (c->resume_cursor && cursor_decode(slice_of(c->resume_cursor), &cursor) == CURSOR_OK) {
         c->resuming = true;
-        c->hooks->locate(c->owner, &cursor, tag);
+        locate(c, &cursor, tag);
         return;
     }
     if (c->resume_cursor)
@@ -171,7 +176,7 @@ static void begin_next_side(struct client *c)
     if (side->everything)
         session_join_all_of(side->session, c->session);
     side->tag = ++c->next_tag;
-    c->hooks->locate(c->owner, &side->cursor, side->tag);
+    locate(c, &side->cursor, side->tag);
 }
 
 static void end_side(struct client *c)
@@ -280,7 +285,7 @@ static void tell_resumed(struct client *c, const struct session *s)
 {
     c->resuming = false;
     char cursor[CURSOR_TEXT_MAX + 1];
-    size_t size = session_is_live(s) ? c->hooks->cursor(c->owner, session_position(s), cursor) : 0;
+    size_t size = session_is_live(s) ? client_cursor(c, session_position(s), cursor) : 0;
     c->hooks->emit(c->owner, "resumed", SLICE("{}"), (struct slice){cursor, size});
 }
 

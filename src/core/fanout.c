@@ -8,8 +8,7 @@
  * at most. */
 enum { BEHIND_BYTES_PER_TURN = 2 * 1024 * 1024, BEHIND_SESSIONS_PER_TURN = 128 };
 
-struct fanout *fanout_create(
-    struct hotlog *const *logs, size_t log_count, struct rooms *rooms, const struct transport_hooks *hooks)
+struct fanout *fanout_create(struct hotlog *const *logs, size_t log_count, struct rooms *rooms)
 {
     CHECK(log_count > 0 && log_count <= FANOUT_LOGS_MAX);
     struct fanout *f = xcalloc(1, sizeof *f);
@@ -19,7 +18,6 @@ struct fanout *fanout_create(
         hotlog_done_by(f->views[i].reader, UINT64_MAX, 0);
     f->view_count = log_count;
     f->rooms = rooms;
-    f->hooks = hooks;
     f->position = hotlog_head(logs[HOT]);
     f->memo = xcalloc(MEMO_SLOTS, sizeof *f->memo);
     for (size_t i = 0; i < MEMO_SLOTS; i++)
@@ -183,10 +181,10 @@ static void send_away(struct fanout *f, struct session *s)
     if (s->position != HOTLOG_NOWHERE)
         lose_place(f, s);
     session_change(s, SESSION_AWAY);
-    f->hooks->away(s->transport, s, origin_hold(s->origin));
+    s->hooks->away(s->transport, s, origin_hold(s->origin));
 }
 
-static void arrive(struct fanout *f, struct session *s)
+static void arrive(struct session *s)
 {
     if (s->side)
         session_change(s, SESSION_HELD);
@@ -194,7 +192,7 @@ static void arrive(struct fanout *f, struct session *s)
         session_change(s, SESSION_LIVE);
     if (s->arriving) {
         s->arriving = false;
-        f->hooks->arrived(s->transport, s);
+        s->hooks->arrived(s->transport, s);
     }
 }
 
@@ -205,7 +203,7 @@ static void leave_window(struct fanout *f, struct session *s)
     if (!hotlog_ended(f->views[s->log].log, s->position, &next))
         session_change(s, SESSION_WAITING);
     else if (s->side && next >= s->until)
-        arrive(f, s);
+        arrive(s);
     else {
         session_change_log(s, HOT, next);
         session_change(s, SESSION_READY);
@@ -227,7 +225,7 @@ static void serve_behind(struct fanout *f, struct session *s)
     uint64_t head = s->log != HOT ? v->head : s->side ? s->until : f->position;
     if (walk(f, s, s->position, head, ROOM_NONE, 1)) {
         if (s->log == HOT)
-            arrive(f, s);
+            arrive(s);
         else
             leave_window(f, s);
     } else if (s->state == SESSION_READY) {

@@ -33,6 +33,7 @@ struct membership {
 
 struct session {
     struct fanout *fanout;
+    const struct transport_hooks *hooks;
     void *transport;
     uint64_t position;               /* behind: the next entry to look at */
     struct origin *origin;           /* while entries must be compared with where it came from; else NULL */
@@ -100,7 +101,6 @@ struct fanout {
     struct view views[FANOUT_LOGS_MAX];
     size_t view_count;
     struct rooms *rooms;
-    const struct transport_hooks *hooks;
 
     uint64_t position; /* of every live session */
     uint32_t turn;

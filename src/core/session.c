@@ -4,11 +4,13 @@
 
 #include <stdlib.h>
 
-static struct session *create(struct fanout *f, uint16_t lane, void *transport)
+static struct session *create(
+    struct fanout *f, uint16_t lane, const struct transport_hooks *hooks, void *transport)
 {
     struct session *s = xcalloc(1, sizeof *s);
     s->fanout = f;
     s->lane = lane;
+    s->hooks = hooks;
     s->transport = transport;
     s->position = f->position;
     s->state = SESSION_HELD;
@@ -20,9 +22,10 @@ static struct session *create(struct fanout *f, uint16_t lane, void *transport)
     return s;
 }
 
-struct session *session_create(struct fanout *f, uint16_t lane, void *transport)
+struct session *session_create(
+    struct fanout *f, uint16_t lane, const struct transport_hooks *hooks, void *transport)
 {
-    struct session *s = create(f, lane, transport);
+    struct session *s = create(f, lane, hooks, transport);
     s->arriving = true;
     session_join(s, ROOM_OF_ALL);
     return s;
@@ -31,7 +34,7 @@ struct session *session_create(struct fanout *f, uint16_t lane, void *transport)
 struct session *session_side(struct session *main)
 {
     CHECK(main->state == SESSION_HELD && main->log == HOT);
-    struct session *s = create(main->fanout, main->lane, main->transport);
+    struct session *s = create(main->fanout, main->lane, main->hooks, main->transport);
     s->side = true;
     s->arriving = true;
     s->until = main->position;

@@ -27,7 +27,7 @@ static uint64_t stop_in(struct fanout *f, struct session *s, const struct chunk 
     size_t sent = taken - begins, size = c->frame_end[low] - begins;
     const char *frame =
         c->origin ? c->text.data + begins : hotlog_get(f->views[c->log].log, c->frame_sequence[low]).frame;
-    f->hooks->keep(s->transport, frame + sent, size - sent);
+    s->hooks->keep(s->transport, frame + sent, size - sent);
     return c->frame_sequence[low] + 1;
 }
 
@@ -45,7 +45,7 @@ bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head,
     while (position < head && chunks-- > 0) {
         const struct chunk *c = chunk_choose(f, s, position, head, only);
         if (c && c->bytes > 0) {
-            size_t taken = f->hooks->write(s->transport, c->parts, c->part_count);
+            size_t taken = s->hooks->write(s->transport, c->parts, c->part_count);
             f->bytes += taken;
             if (taken < c->bytes) {
                 session_move(s, stop_in(f, s, c, taken));

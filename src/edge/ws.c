@@ -14,6 +14,8 @@ enum {
     NO_SLOT = UINT32_MAX,
 };
 
+static const struct transport_hooks transport_hooks;
+
 /* --- peers --- */
 
 static uint32_t take_slot(struct ws *w)
@@ -41,13 +43,13 @@ struct peer *peer_create(struct ws *w, struct conn *c, const struct lane *lane)
     p->decoder.expect_mask = true;
     p->life_at = loop_now(w->loop);
     p->slot = take_slot(w);
-    p->generation = ++w->slots[p->slot].generation;
     w->slots[p->slot].peer = p;
     w->peers++;
     metric_add(w->connections, 1);
     metric_add(metric_label(METRIC_OPENED, "websocket"), 1);
     struct client_settings settings = w->client;
     settings.lane = lane;
+    settings.transport = &transport_hooks;
     p->client = client_create(&settings, &peer_client_hooks, p, p);
     /* One message, its header, and what a read may bring beyond it. */
     conn_set_handler(c, &peer_handler, p, w->settings.message_max + 14 + 65536);
@@ -108,53 +110,6 @@ void peer_end(struct peer *p, enum close_reason reason, const char *detail)
     conn_finish(p->conn);
 }
 
-uint64_t peer_number(const struct peer *p)
-{
-    return (uint64_t)p->generation << 32 | p->slot;
-}
-
-/* NULL: that peer is gone, whoever has its slot now. */
-static struct peer *find_peer(struct ws *w, uint64_t number)
-{
-    uint32_t index = (uint32_t)number;
-    struct slot *slot = index < w->slots_used ? &w->slots[index] : NULL;
-    return slot && slot->generation == (uint32_t)(number >> 32) ? slot->peer : NULL;
-}
-
-void ws_answer(struct ws *w, uint64_t peer, uint64_t tag, enum lookup_status status, struct rows *rows)
-{
-    struct peer *p = find_peer(w, peer);
-    if (p)
-        client_answer(p->client, tag, status, rows);
-}
-
-void ws_judged(struct ws *w, uint64_t peer, uint64_t tag, const struct client_verdict *verdict)
-{
-    struct peer *p = find_peer(w, peer);
-    if (p)
-        client_judged(p->client, tag, verdict, loop_now(w->loop));
-}
-
-void ws_located(struct ws *w, uint64_t peer, uint64_t tag, const struct client_location *location)
-{
-    struct peer *p = find_peer(w, peer);
-    if (p)
-        client_located(p->client, tag, location);
-}
-
-bool ws_enter(struct ws *w, uint64_t peer, uint64_t session, unsigned log, uint64_t position,
-    struct origin *origin, const struct gap *gaps, size_t gap_count)
-{
-    struct peer *p = find_peer(w, peer);
-    struct session *s = p ? client_session(p->client, session) : NULL;
-    if (!s)
-        return false;
-    for (size_t i = 0; i < gap_count; i++)
-        client_gap(p->client, &gaps[i]);
-    session_enter(s, log, position, origin);
-    return true;
-}
-
 /* --- what the fan-out writes --- */
 
 static size_t transport_write(void *transport, const struct iovec *parts, int count)
@@ -172,8 +127,7 @@ static void transport_keep(void *transport, const char *rest, size_t size)
 static void transport_away(void *transport, struct session *s, struct origin *origin)
 {
     struct peer *p = transport;
-    p->ws->hooks->away(
-        p->ws->owner, peer_number(p), client_session_tag(p->client, s), origin, session_until(s));
+    client_away(p->client, s, origin);
 }
 
 static void transport_arrived(void *transport, struct session *s)
@@ -182,7 +136,7 @@ static void transport_arrived(void *transport, struct session *s)
     client_arrived(p->client, s);
 }
 
-const struct transport_hooks ws_transport = {
+static const struct transport_hooks transport_hooks = {
     transport_write, transport_keep, transport_away, transport_arrived};
 
 /* --- signs of life --- */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "causeway/frame.h"
+#include "causeway/handshake.h"
 #include "causeway/ws.h"
 
 enum peer_state {
@@ -16,21 +17,19 @@ struct peer {
     struct client *client;
     const struct lane *lane;
     struct frame_decoder decoder;
-    uint64_t life_at;    /* when a frame or TCP progress was last seen */
-    uint64_t acked;      /* conn_acked at the last ping */
-    uint32_t unproven;   /* bytes sent since then whose acknowledgement proves no reader: pings */
-    uint32_t slot;       /* in ws->slots */
-    uint32_t generation; /* of the slot: a late answer must not reach a newcomer */
+    uint64_t life_at;  /* when a frame or TCP progress was last seen */
+    uint64_t acked;    /* conn_acked at the last ping */
+    uint32_t unproven; /* bytes sent since then whose acknowledgement proves no reader: pings */
+    uint32_t slot;     /* in ws->slots */
     uint8_t state;
     bool heard;   /* a frame came since the last ping */
     bool browser; /* sent Origin: cannot read an HTTP 401 */
     bool bearer;  /* offered the sub-protocol "bearer" */
-    char accept_key[29];
+    char accept_key[HANDSHAKE_KEY_SIZE + 1];
 };
 
 struct slot {
     struct peer *peer;
-    uint32_t generation;
     uint32_t next_free;
 };
 
@@ -68,8 +67,6 @@ void peer_end(struct peer *p, enum close_reason reason, const char *detail);
 /* A ping frame, and the latest cursor for one who is at the head, at the end of ws->text; returns their
  * length. */
 size_t peer_ping_text(struct peer *p);
-
-uint64_t peer_number(const struct peer *p);
 
 /* Answers the upgrade with 101. */
 void peer_open(struct peer *p);

@@ -116,12 +116,10 @@ size_t peer_ping_text(struct peer *p)
     return size + sizeof ping;
 }
 
-static void on_judge(void *owner, struct slice token, uint64_t tag)
+static void on_judging(void *owner)
 {
     struct peer *p = owner;
-    if (!client_is_attached(p->client)) /* a refresh does not hold the connection */
-        conn_set_deadline(p->conn, p->ws->settings.hold_ms);
-    p->ws->hooks->judge(p->ws->owner, token, peer_number(p), tag);
+    conn_set_deadline(p->conn, p->ws->settings.hold_ms);
 }
 
 static void on_refused(void *owner, enum verdict_status status, const char *why)
@@ -155,24 +153,4 @@ static void on_attached(void *owner, enum grants_outcome outcome)
     }
 }
 
-static void on_lookup(
-    void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
-{
-    struct peer *p = owner;
-    p->ws->hooks->lookup(p->ws->owner, lookup, params, count, peer_number(p), tag);
-}
-
-static void on_locate(void *owner, const struct cursor *cursor, uint64_t tag)
-{
-    struct peer *p = owner;
-    p->ws->hooks->locate(p->ws->owner, cursor, peer_number(p), tag);
-}
-
-static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
-{
-    struct peer *p = owner;
-    return p->ws->hooks->cursor(p->ws->owner, position, out);
-}
-
-const struct client_hooks peer_client_hooks = {
-    on_emit, on_judge, on_refused, on_attached, on_expired, on_lookup, on_locate, on_cursor};
+const struct client_hooks peer_client_hooks = {on_emit, on_judging, on_refused, on_attached, on_expired};

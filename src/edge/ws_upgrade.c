@@ -3,7 +3,6 @@
 
 #include "causeway/metrics.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,31 +19,14 @@ static void answer(struct conn *c, int status, const char *extra, const char *co
     buffer_finish(&out);
 }
 
-/* RFC 6455, 4.2.2: base64 of SHA-1 of the client's key and a fixed text. */
-static void derive_key(struct slice key, char out[29])
-{
-    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int size = 0;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    CHECK(context && EVP_DigestInit_ex(context, EVP_sha1(), NULL) == 1 &&
-          EVP_DigestUpdate(context, key.data, key.size) == 1 &&
-          EVP_DigestUpdate(context, guid, sizeof guid - 1) == 1 &&
-          EVP_DigestFinal_ex(context, digest, &size) == 1);
-    EVP_MD_CTX_free(context);
-    EVP_EncodeBlock((unsigned char *)out, digest, (int)size);
-}
-
 void peer_open(struct peer *p)
 {
-    char response[256];
-    int size = snprintf(response, sizeof response,
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Accept: %s\r\n%s\r\n",
-        p->accept_key, p->bearer ? "Sec-WebSocket-Protocol: bearer\r\n" : "");
+    struct buffer out = {0};
+    handshake_accept(&out, p->accept_key, p->bearer ? "Sec-WebSocket-Protocol: bearer\r\n" : "");
     p->state = PEER_OPEN;
-    conn_send(p->conn, response, (size_t)size);
+    conn_send(p->conn, out.data, out.size);
     conn_resume(p->conn);
+    buffer_finish(&out);
 }
 
 void peer_refuse(struct peer *p, const char *why)
@@ -59,42 +41,17 @@ void peer_refuse(struct peer *p, const char *why)
     answer(p->conn, 401, "WWW-Authenticate: Bearer\r\n", "unauthorized", why);
 }
 
-static bool origin_allowed(const char *list, struct slice origin)
-{
-    while (*list) {
-        size_t size = strcspn(list, ",");
-        struct slice entry = {list, size};
-        while (entry.size > 0 && (entry.data[0] == ' ')) {
-            entry.data++;
-            entry.size--;
-        }
-        while (entry.size > 0 && (entry.data[entry.size - 1] == ' ' || entry.data[entry.size - 1] == '/'))
-            entry.size--;
-        if (slice_equal(entry, origin))
-            return true;
-        list += size + (list[size] == ',');
-    }
-    return false;
-}
-
 /* false: answered with the fault. */
 static bool check_request(struct ws *w, struct conn *c, const struct http_head *head)
 {
-    struct slice key = http_field_find(head, "Sec-WebSocket-Key");
-    struct slice origin = http_field_find(head, "Origin");
-    if (!slice_is(head->method, "GET") || !http_field_has(head, "Connection", "upgrade") || key.size != 24) {
-        answer(c, 400, "", "bad_request", "no valid WebSocket upgrade (RFC 6455)");
-        return false;
-    }
-    if (!slice_is(http_field_find(head, "Sec-WebSocket-Version"), "13")) {
-        answer(c, 426, "Sec-WebSocket-Version: 13\r\n", "bad_request", "WebSocket version 13 is spoken here");
-        return false;
-    }
-    if (origin.size > 0 && w->settings.origins[0] && !origin_allowed(w->settings.origins, origin)) {
+    const struct handshake_fault *fault = handshake_check(head);
+    if (fault)
+        answer(c, fault->status, fault->extra, "bad_request", fault->text);
+    else if (!handshake_origin_allowed(w->settings.origins, http_field_find(head, "Origin")))
         answer(c, 403, "", "origin", "this origin is not in FRONTEND_URL");
-        return false;
-    }
-    return true;
+    else
+        return true;
+    return false;
 }
 
 /* `Sec-WebSocket-Protocol: bearer, <token>`: the only header that a browser's script can fill. */
@@ -152,7 +109,7 @@ bool ws_accept(struct ws *w, struct conn *c, const struct http_head *head)
     struct peer *p = peer_create(w, c, lane);
     struct buffer scratch = {0};
     p->browser = http_field_find(head, "Origin").data != NULL;
-    derive_key(http_field_find(head, "Sec-WebSocket-Key"), p->accept_key);
+    handshake_key(head, p->accept_key);
     take_resume(p, head);
     struct slice token = find_token(p, head, &scratch);
     if (w->draining) {

@@ -5,6 +5,7 @@
 #include "catalogue_text.h"
 
 #include "causeway/client.h"
+#include "causeway/roster.h"
 
 static const char shop[] =
     "asyncapi: 3.0.0\n"
@@ -52,12 +53,14 @@ struct fixture {
     struct rooms *rooms;
     struct hotlog *log;
     struct fanout *fanout;
+    struct roster *roster;
     struct client *client;
     struct pending pending[PENDING_MAX];
     size_t pending_count;
     struct buffer said; /* all messages and events, in the order they left; cleared by heard() */
     struct buffer token;
     uint64_t judge_tag, now;
+    int judging;
     int outcome; /* of the attach; -1: not decided */
     int64_t offset;
     struct json json;
@@ -85,9 +88,10 @@ static void on_emit(void *owner, const char *type, struct slice data, struct sli
     json_finish(&j);
 }
 
-static void on_judge(void *owner, struct slice token, uint64_t tag)
+static void on_judge(void *owner, struct slice token, uint64_t client, uint64_t tag)
 {
     struct fixture *x = owner;
+    assert_ptr_equal(roster_find(x->roster, client), x->client);
     buffer_add_slice(&x->token, token);
     buffer_add_byte(&x->token, ';');
     x->judge_tag = tag;
@@ -113,10 +117,11 @@ static void on_attached(void *owner, enum grants_outcome outcome)
     x->outcome = (int)outcome;
 }
 
-static void on_lookup(
-    void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
+static void on_lookup(void *owner, const struct lookup *lookup, const struct slice *params, size_t count,
+    uint64_t client, uint64_t tag)
 {
     struct fixture *x = owner;
+    assert_ptr_equal(roster_find(x->roster, client), x->client);
     assert_true(x->pending_count < PENDING_MAX);
     struct pending *p = &x->pending[x->pending_count++];
     *p = (struct pending){.tag = tag};
@@ -125,9 +130,10 @@ static void on_lookup(
         at += (size_t)snprintf(p->params + at, sizeof p->params - at, "[%.*s]", SLICE_ARGS(params[i]));
 }
 
-static void on_locate(void *owner, const struct cursor *cursor, uint64_t tag)
+static void on_locate(void *owner, const struct cursor *cursor, uint64_t client, uint64_t tag)
 {
     struct fixture *x = owner;
+    assert_ptr_equal(roster_find(x->roster, client), x->client);
     assert_int_not_equal(tag, x->locate_tag);
     x->located++;
     x->locate_tag = tag;
@@ -143,8 +149,24 @@ static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX
     return (size_t)snprintf(out, CURSOR_TEXT_MAX + 1, "at-%llu", (unsigned long long)position);
 }
 
-static const struct client_hooks client_hooks = {
-    on_emit, on_judge, on_refused, on_attached, on_expired, on_lookup, on_locate, on_cursor};
+static void on_away(void *owner, uint64_t client, uint64_t session, struct origin *origin, uint64_t until)
+{
+    struct fixture *x = owner;
+    assert_ptr_equal(roster_find(x->roster, client), x->client);
+    x->away_tag = session;
+    x->away = origin;
+    x->until = until;
+}
+
+/* The first credential only: a refresh holds nobody. */
+static void on_judging(void *owner)
+{
+    struct fixture *x = owner;
+    x->judging++;
+}
+
+static const struct client_hooks client_hooks = {on_emit, on_judging, on_refused, on_attached, on_expired};
+static const struct client_services services = {on_judge, on_lookup, on_locate, on_cursor, on_away};
 
 /* Frames of this stage are "@room\n"; what was written anew has a header, and its mark behind. */
 static void show_frames(struct fixture *x, const char *at, size_t size)
@@ -185,12 +207,10 @@ static void on_keep(void *transport, const char *rest, size_t size)
     buffer_add(&x->said, rest, size);
 }
 
-static void on_away(void *transport, struct session *s, struct origin *origin)
+static void on_session_away(void *transport, struct session *s, struct origin *origin)
 {
     struct fixture *x = transport;
-    x->away_tag = client_session_tag(x->client, s);
-    x->away = origin;
-    x->until = session_until(s);
+    client_away(x->client, s, origin);
 }
 
 static void on_arrived(void *transport, struct session *s)
@@ -199,13 +219,25 @@ static void on_arrived(void *transport, struct session *s)
     client_arrived(x->client, s);
 }
 
-static const struct transport_hooks transport_hooks = {on_write, on_keep, on_away, on_arrived};
+static const struct transport_hooks transport_hooks = {on_write, on_keep, on_session_away, on_arrived};
 
 static void create_client(struct fixture *x, size_t rooms_max)
 {
     client_destroy(x->client);
-    struct client_settings settings = {x->fanout, x->log, x->partitions, x->catalogue,
-        catalogue_find_lane(x->catalogue, SLICE("/")), rooms_max, WARNING_MS};
+    struct client_settings settings = {
+        .roster = x->roster,
+        .services = &services,
+        .services_owner = x,
+        .transport = &transport_hooks,
+        .fanout = x->fanout,
+        .hotlog = x->log,
+        .partitions = x->partitions,
+        .catalogue = x->catalogue,
+        .lane = catalogue_find_lane(x->catalogue, SLICE("/")),
+        .rooms_max = rooms_max,
+        .expiry_warning_ms = WARNING_MS,
+    };
+    x->judging = 0;
     x->client = client_create(&settings, &client_hooks, x, x);
     x->outcome = -1;
     x->pending_count = 0;
@@ -222,7 +254,8 @@ static int set_up(void **state)
     x->partitions = partitions_create();
     assert_int_equal(partitions_get(x->partitions, SLICE("orders.v1"), 3, 0), 0);
     hotlog_advance(x->log, 0, 0);
-    x->fanout = fanout_create((struct hotlog *[]){x->log, x->window}, 2, x->rooms, &transport_hooks);
+    x->fanout = fanout_create((struct hotlog *[]){x->log, x->window}, 2, x->rooms);
+    x->roster = roster_create();
     create_client(x, ROOMS_MAX);
     *state = x;
     return 0;
@@ -233,6 +266,7 @@ static int tear_down(void **state)
     struct fixture *x = *state;
     client_destroy(x->client);
     client_destroy(NULL);
+    roster_destroy(x->roster);
     fanout_destroy(x->fanout);
     hotlog_destroy(x->log);
     hotlog_destroy(x->window);
@@ -426,6 +460,7 @@ static void a_token_in_a_message_is_handed_on(void **state)
     command(x, "{\"type\":\"auth\",\"data\":{\"token\":\"d\"}}");
     assert_heard(x, "error {\"code\":\"bad_message\",\"message\":\"already authenticated\"}\n");
     assert_string_equal(buffer_text(&x->token), "a.b.c;");
+    assert_int_equal(x->judging, 1);
 }
 
 static void a_token_that_is_no_good_refuses(void **state)
@@ -515,6 +550,7 @@ static void a_refresh_extends(void **state)
     assert_string_equal(buffer_text(&x->token), "t;new;");
     refresh(x, "newer");
     assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"another token is being judged\"}\n");
+    assert_int_equal(x->judging, 1);
     judge_good(x, "7", "\"7\"", 100000);
     assert_heard(x, "refreshed {\"expiresIn\":100}\n");
     assert_int_equal(x->pending_count, 0); /* rights are another matter */
@@ -1222,8 +1258,6 @@ static void fall_out_of_the_log(struct fixture *x)
 
 static void enter_again(struct fixture *x, uint64_t tag)
 {
-    struct session *s = client_session(x->client, tag);
-    assert_non_null(s);
     hotlog_restart(x->window);
     hotlog_advance(x->window, 0, 0);
     uint64_t start = hotlog_next(x->window);
@@ -1235,7 +1269,7 @@ static void enter_again(struct fixture *x, uint64_t tag)
     }
     hotlog_publish(x->window);
     hotlog_end(x->window, hotlog_head(x->window), hotlog_head(x->log));
-    session_enter(s, 1, start, x->away);
+    assert_true(client_enter(x->client, tag, 1, start, x->away, NULL, 0));
     origin_release(x->away);
     x->away = NULL;
 }
@@ -1276,10 +1310,9 @@ static void a_client_may_go_while_it_is_away_or_beside_itself(void **state)
     assert_non_null(x->away);
     assert_int_equal(x->away_tag, tag);
     assert_int_equal(x->until, hotlog_head(x->log));
-    assert_non_null(client_session(x->client, tag));
-    assert_null(client_session(x->client, tag + 1));
+    assert_false(client_enter(x->client, tag + 1, 1, 0, x->away, NULL, 0));
     create_client(x, ROOMS_MAX);
-    assert_null(client_session(x->client, tag));
+    assert_false(client_enter(x->client, tag, 1, 0, x->away, NULL, 0));
 }
 
 /* --- any order of commands and answers --- */

@@ -374,7 +374,7 @@ static void create(struct player *p, uint16_t lane)
 {
     struct world *w = p->world;
     *p = (struct player){.world = w, .lane = lane, .held = true, .position = w->fan_position};
-    p->session = session_create(w->fanout, lane, p);
+    p->session = session_create(w->fanout, lane, &hooks, p);
 }
 
 static void start(struct player *p)
@@ -514,7 +514,7 @@ static struct world *open_world(size_t bytes, uint32_t entries, uint32_t frame_m
     w->reader = hotlog_reader_create(w->log);
     for (uint32_t i = 0; i < PARTITIONS; i++)
         hotlog_advance(w->log, i, 0);
-    w->fanout = fanout_create(&w->log, 1, w->rooms, &hooks);
+    w->fanout = fanout_create(&w->log, 1, w->rooms);
     w->events = calloc(EVENTS_MAX, sizeof *w->events);
     for (size_t i = 0; i < PLAYERS; i++)
         w->players[i].world = w;
@@ -796,10 +796,10 @@ static void those_behind_take_turns_and_the_live_do_not_wait(void **state)
     enum { CROWD = 299, FRAME = 4096, FRAMES = 100 };
     struct rooms *rooms = rooms_create();
     struct hotlog *log = hotlog_create(&(struct hotlog_settings){1 << 20, 1024, 1}, rooms);
-    struct fanout *f = fanout_create(&log, 1, rooms, &crowd_hooks);
+    struct fanout *f = fanout_create(&log, 1, rooms);
     memset(crowd, 0, sizeof crowd);
     for (size_t i = 0; i <= CROWD; i++) {
-        crowd[i].session = session_create(f, 0, (void *)(uintptr_t)i);
+        crowd[i].session = session_create(f, 0, &crowd_hooks, (void *)(uintptr_t)i);
         session_join(crowd[i].session, SLICE("all"));
     }
     session_start(crowd[CROWD].session); /* the one that is live */

@@ -469,7 +469,7 @@ static uint32_t draw_rooms(struct world *w)
 static void create(struct player *p)
 {
     struct world *w = p->world;
-    p->session = session_create(w->fanout, 0, p);
+    p->session = session_create(w->fanout, 0, &hooks, p);
     p->rooms = draw_rooms(w);
     p->arrived = p->full = false;
     memset(p->had, 0, sizeof p->had);
@@ -628,7 +628,7 @@ static struct world *open_world(uint32_t hot_entries, uint32_t window_entries, u
     }
     for (uint32_t i = 0; i < PARTITIONS; i++)
         hotlog_advance(w->hot, i, 0);
-    w->fanout = fanout_create(logs, LOGS, w->rooms, &hooks);
+    w->fanout = fanout_create(logs, LOGS, w->rooms);
     for (size_t i = 0; i < PLAYERS; i++)
         w->players[i].world = w;
     return w;

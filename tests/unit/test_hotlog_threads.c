@@ -567,7 +567,7 @@ static void walk_about(struct crowd *c)
         session_leave(c->tourist, room);
     if (session_rooms(c->tourist) > 6 || next_random(&c->seed) % 100 == 0) { /* away or not */
         session_destroy(c->tourist);
-        c->tourist = session_create(c->fanout, 0, NULL);
+        c->tourist = session_create(c->fanout, 0, &hooks, NULL);
         session_start(c->tourist);
     }
 }
@@ -601,18 +601,18 @@ static void open_crowd(struct crowd *c, struct stage *s, uint32_t seed)
 {
     char text[24];
     *c = (struct crowd){.stage = s, .seed = seed};
-    c->fanout = fanout_create(&s->log, 1, s->rooms, &hooks);
+    c->fanout = fanout_create(&s->log, 1, s->rooms);
     for (unsigned i = 0; i < SESSIONS; i++) {
         struct listener *l = &c->listeners[i];
         l->crowd = c;
         l->rooms = i == 0 ? 1 : 1 + next_random(&c->seed) % ((1 << ROOMS) - 1);
-        l->session = session_create(c->fanout, 0, l);
+        l->session = session_create(c->fanout, 0, &hooks, l);
         for (unsigned room = 0; room < ROOMS; room++)
             if (l->rooms >> room & 1)
                 session_join(l->session, room_name(text, "room", room));
         session_start(l->session);
     }
-    c->tourist = session_create(c->fanout, 0, NULL);
+    c->tourist = session_create(c->fanout, 0, &hooks, NULL);
     session_start(c->tourist);
 }
 

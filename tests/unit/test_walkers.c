@@ -79,12 +79,12 @@ static struct stage *open_stage(size_t count, uint32_t window_entries)
     x->window = hotlog_create(&(struct hotlog_settings){1 << 20, window_entries, 1}, x->rooms);
     hotlog_advance(x->hot, 0, 0);
     hotlog_advance(x->window, 0, 0);
-    x->fanout = fanout_create((struct hotlog *[]){x->hot, x->window}, 2, x->rooms, &hooks);
+    x->fanout = fanout_create((struct hotlog *[]){x->hot, x->window}, 2, x->rooms);
     x->count = count;
     x->clients = calloc(count, sizeof *x->clients);
     for (size_t i = 0; i < count; i++) {
         struct client *c = &x->clients[i];
-        c->session = session_create(x->fanout, 0, c);
+        c->session = session_create(x->fanout, 0, &hooks, c);
         session_join(c->session, SLICE("a"));
         session_start(c->session);
         c->full = true;
@@ -144,7 +144,7 @@ static double live_turns_beside(size_t count)
 {
     struct stage *x = open_stage(count, 1024);
     struct client live = {0};
-    live.session = session_create(x->fanout, 0, &live);
+    live.session = session_create(x->fanout, 0, &hooks, &live);
     session_join(live.session, SLICE("live"));
     session_start(live.session);
     x->clients[0].full = true;
