@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG_PUBLISH = 25, /* percent of the log that may be unseen before the readers are shown more */
-    BACKLOG_WAIT = 50,    /* ... and before the writer waits for them */
+    BACKLOG_PUBLISH = 10, /* percent of the log that may be written without being shown */
+    BACKLOG_WAIT = 50,    /* ... that may lie before the slowest loop before the writer waits for it */
     BACKLOG_WAIT_US = 500,
     BACKLOG_WAITS_MAX = 4000, /* a loop that is stuck for 2 s loses its place; the others go on */
     CHECKPOINT_MS = 1000,
@@ -33,11 +33,44 @@ struct ingest {
     struct metric *entries, *bytes, *delay;
 };
 
+/* --- showing the loops --- */
+
+static void wake_loops(struct ingest *in)
+{
+    for (unsigned i = 0; i < in->bridge->worker_count; i++)
+        loop_wake(in->bridge->workers[i].loop);
+}
+
+static void publish(struct ingest *in)
+{
+    journal_publish(in->bridge->journals[0]);
+    wake_loops(in);
+}
+
+/* Backpressure: Kafka waits before a loop loses its place in the log. */
+static void keep_pace(void *owner)
+{
+    struct ingest *in = owner;
+    struct hotlog *log = journal_log(in->bridge->journals[0]);
+    bool late = hotlog_backlog(log) >= BACKLOG_WAIT;
+    if (late || hotlog_fill(log, hotlog_head(log)) >= BACKLOG_PUBLISH) {
+        hotlog_publish(log);
+        wake_loops(in);
+    }
+    for (int i = 0; late && i < BACKLOG_WAITS_MAX; i++) {
+        usleep(BACKLOG_WAIT_US);
+        late = hotlog_backlog(log) >= BACKLOG_WAIT;
+    }
+    if (late)
+        hotlog_shed(log, BACKLOG_WAIT);
+}
+
 struct ingest *ingest_create(struct bridge *b)
 {
     struct ingest *in = xcalloc(1, sizeof *in);
     in->bridge = b;
     in->judge = judge_create(b->catalogue, (size_t)b->config->event_max_bytes);
+    journal_set_pace(b->journals[0], keep_pace, in);
     in->entries = metric_get(METRIC_ENTRIES);
     in->bytes = metric_get(METRIC_HOTLOG_BYTES);
     in->delay = metric_get(METRIC_DELAY);
@@ -55,27 +88,6 @@ void ingest_destroy(struct ingest *in)
     }
     judge_destroy(in->judge);
     free(in);
-}
-
-/* --- showing the loops --- */
-
-static void publish(struct ingest *in)
-{
-    struct bridge *b = in->bridge;
-    journal_publish(b->journals[0]);
-    for (unsigned i = 0; i < b->worker_count; i++)
-        loop_wake(b->workers[i].loop);
-}
-
-/* Backpressure: Kafka waits before a loop loses its place in the log. */
-static void keep_pace(struct ingest *in)
-{
-    struct hotlog *log = journal_log(in->bridge->journals[0]);
-    if (hotlog_backlog(log) < BACKLOG_PUBLISH)
-        return;
-    publish(in);
-    for (int i = 0; i < BACKLOG_WAITS_MAX && hotlog_backlog(log) >= BACKLOG_WAIT; i++)
-        usleep(BACKLOG_WAIT_US);
 }
 
 /* --- partitions and their lives --- */
@@ -155,7 +167,6 @@ static void on_record(void *owner, const struct record *r)
         metric_observe(in->delay, seconds_since(r->time_ms));
     }
     journal_advance(j, number, r->offset + 1, r);
-    keep_pace(in);
 }
 
 static void on_batch_done(void *owner)

@@ -66,8 +66,11 @@ void hotlog_restart(struct hotlog *log);
  * append begins a new stretch. */
 void hotlog_end(struct hotlog *log, uint64_t end, uint64_t next);
 /* How much of the log, in percent, lies between the slowest reader's hotlog_done and the end: what eviction
-   would take from readers that merely have not come to it yet. A writer that finds it high should wait. */
+   would take from readers that merely have not come to it yet. A writer that finds it high should wait. A
+   reader from whom something was taken already holds nobody up. */
 unsigned hotlog_backlog(const struct hotlog *log);
+/* A writer that has waited for long enough: evicts, so that at most so many percent stay. */
+void hotlog_shed(struct hotlog *log, unsigned percent);
 
 /* --- reading --- */
 struct hotlog_entry {
@@ -94,9 +97,10 @@ uint64_t hotlog_head(const struct hotlog *log);
 uint64_t hotlog_tail(const struct hotlog *log);
 /* This reader has dealt with everything before `position`. */
 void hotlog_done(struct hotlog_reader *r, uint64_t position);
-/* ... and so many sessions of this reader still walk the log. */
-void hotlog_done_by(struct hotlog_reader *r, uint64_t position, size_t sessions);
-size_t hotlog_walkers(const struct hotlog *log); /* of all readers; writer */
+/* ... and so many sessions of this reader walk the log; of these, so many wait at its head. */
+void hotlog_done_by(struct hotlog_reader *r, uint64_t position, size_t walkers, size_t waiting);
+size_t hotlog_walkers(const struct hotlog *log); /* of all readers; writer, as below */
+size_t hotlog_waiting(const struct hotlog *log);
 /* Is `position` the end of a stretch? *next (may be NULL) is where to go on in the hot log. */
 bool hotlog_ended(const struct hotlog *log, uint64_t position, uint64_t *next);
 

@@ -21,6 +21,9 @@ uint64_t journal_nonce(const struct journal *j); /* any thread */
 
 /* --- writer --- */
 
+/* Asked before each entry. It may publish the log and wait, so that those who walk it are not overtaken. */
+void journal_set_pace(struct journal *j, void (*pace)(void *owner), void *owner);
+
 /* Appends what this record is to its clients, one entry per delivery that goes to any room; *appended of
    them. false: a frame could not be made (too many rooms, names too long). */
 bool journal_append(struct journal *j, const struct catalogue *c, uint32_t partition,

@@ -93,6 +93,19 @@ static void check_secret(struct config_loader *l)
     }
 }
 
+/* A log must hold some events of the largest size, or nobody could walk it. */
+static void check_fits(struct config_loader *l, enum setting_id log, int64_t bytes)
+{
+    int64_t event = l->config->event_max_bytes;
+    if (l->broken[log] || l->broken[SETTING_event_max_bytes] || bytes >= 4 * event)
+        return;
+    buffer_print(l->faults, "%s (", config_settings[log].name);
+    config_print_amount(l->faults, KIND_BYTES, bytes);
+    buffer_add_text(l->faults, ") must be at least 4 x EVENT_MAX_BYTES (");
+    config_print_amount(l->faults, KIND_BYTES, event);
+    buffer_add_text(l->faults, ")\n");
+}
+
 static void check_together(struct config_loader *l)
 {
     const struct config *c = l->config;
@@ -100,14 +113,8 @@ static void check_together(struct config_loader *l)
         c->life_timeout <= c->ping_interval)
         buffer_print(l->faults, "LIFE_TIMEOUT (%lld s) must be greater than PING_INTERVAL (%lld s)\n",
             (long long)c->life_timeout, (long long)c->ping_interval);
-    if (!l->broken[SETTING_hot_log_bytes] && !l->broken[SETTING_event_max_bytes] &&
-        c->hot_log_bytes < 4 * c->event_max_bytes) {
-        buffer_add_text(l->faults, "HOT_LOG_BYTES (");
-        config_print_amount(l->faults, KIND_BYTES, c->hot_log_bytes);
-        buffer_add_text(l->faults, ") must be at least 4 x EVENT_MAX_BYTES (");
-        config_print_amount(l->faults, KIND_BYTES, c->event_max_bytes);
-        buffer_add_text(l->faults, ")\n");
-    }
+    check_fits(l, SETTING_hot_log_bytes, c->hot_log_bytes);
+    check_fits(l, SETTING_catch_up_bytes, c->catch_up_bytes);
 }
 
 void config_check_rules(struct config_loader *l, bool need_secret)

@@ -91,13 +91,13 @@ void client_begin_resume(struct client *c)
 {
     struct cursor cursor;
     uint64_t tag = c->locate_tag = ++c->next_tag;
+    c->resuming = c->resume_cursor != NULL;
     ask_for_rooms(c);
-    if (c->resume_cursor && cursor_decode(slice_of(c->resume_cursor), &cursor) == CURSOR_OK) {
-        c->resuming = true;
+    if (c->resuming && cursor_decode(slice_of(c->resume_cursor), &cursor) == CURSOR_OK) {
         locate(c, &cursor, tag);
         return;
     }
-    if (c->resume_cursor)
+    if (c->resuming)
         lose_cursor(c);
     c->locate_tag = 0;
     client_begin_when_settled(c);

@@ -15,7 +15,7 @@ struct fanout *fanout_create(struct hotlog *const *logs, size_t log_count, struc
     for (size_t i = 0; i < log_count; i++)
         f->views[i] = (struct view){.log = logs[i], .reader = hotlog_reader_create(logs[i])};
     for (size_t i = 1; i < log_count; i++)
-        hotlog_done_by(f->views[i].reader, UINT64_MAX, 0);
+        hotlog_done_by(f->views[i].reader, UINT64_MAX, 0, 0);
     f->view_count = log_count;
     f->rooms = rooms;
     f->position = hotlog_head(logs[HOT]);
@@ -250,7 +250,8 @@ void fanout_report(struct fanout *f)
         struct view *v = &f->views[i];
         while (v->walker_count > 0 && v->walkers[0]->position < hotlog_tail(v->log))
             lose_place(f, v->walkers[0]);
-        hotlog_done_by(v->reader, v->walker_count ? v->walkers[0]->position : UINT64_MAX, v->walker_count);
+        uint64_t done = v->walker_count ? v->walkers[0]->position : UINT64_MAX;
+        hotlog_done_by(v->reader, done, v->walker_count, v->waiting_count);
     }
 }
 

@@ -34,8 +34,8 @@ struct hotlog_reader {
     _Atomic uint64_t pin;   /* nothing at or above this may be overwritten; UINT64_MAX: not reading */
     _Atomic uint64_t epoch; /* of the index, as seen at the last pin */
     _Atomic uint64_t done;
-    _Atomic size_t walkers;
-    char pad[32]; /* so that readers do not share a cache line */
+    _Atomic size_t walkers, waiting;
+    char pad[24]; /* so that readers do not share a cache line */
 };
 
 struct hotlog {
@@ -284,10 +284,24 @@ unsigned hotlog_backlog(const struct hotlog *log)
     uint64_t done = log->next;
     for (unsigned i = 0; i < atomic_load(&log->reader_count); i++) {
         uint64_t d = atomic_load(&log->readers[i].done);
-        if (d < done)
+        if (d >= log->oldest && d < done)
             done = d;
     }
     return hotlog_fill(log, done);
+}
+
+void hotlog_shed(struct hotlog *log, unsigned percent)
+{
+    uint64_t low = log->oldest, high = log->next;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (hotlog_fill(log, middle) > percent)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > log->oldest)
+        evict(log, low);
 }
 
 size_t hotlog_bytes(const struct hotlog *log)
@@ -330,10 +344,11 @@ void hotlog_done(struct hotlog_reader *r, uint64_t position)
     atomic_store(&r->done, position);
 }
 
-void hotlog_done_by(struct hotlog_reader *r, uint64_t position, size_t sessions)
+void hotlog_done_by(struct hotlog_reader *r, uint64_t position, size_t walkers, size_t waiting)
 {
     atomic_store(&r->done, position);
-    atomic_store(&r->walkers, sessions);
+    atomic_store(&r->waiting, waiting);
+    atomic_store(&r->walkers, walkers);
 }
 
 size_t hotlog_walkers(const struct hotlog *log)
@@ -342,6 +357,14 @@ size_t hotlog_walkers(const struct hotlog *log)
     for (unsigned i = 0; i < atomic_load(&log->reader_count); i++)
         walkers += atomic_load(&log->readers[i].walkers);
     return walkers;
+}
+
+size_t hotlog_waiting(const struct hotlog *log)
+{
+    size_t waiting = 0;
+    for (unsigned i = 0; i < atomic_load(&log->reader_count); i++)
+        waiting += atomic_load(&log->readers[i].waiting);
+    return waiting;
 }
 
 void hotlog_end(struct hotlog *log, uint64_t end, uint64_t next)

@@ -25,6 +25,8 @@ struct journal {
     struct cursor_mint *mint;
     _Atomic uint64_t nonce;
     uint64_t next_tag;
+    void (*pace)(void *owner); /* NULL: none */
+    void *pace_owner;
     uint32_t *held; /* scratch: rooms of one entry */
     struct sent {
         uint64_t tag, sequence;
@@ -80,6 +82,12 @@ uint64_t journal_nonce(const struct journal *j)
     return atomic_load(&j->nonce);
 }
 
+void journal_set_pace(struct journal *j, void (*pace)(void *owner), void *owner)
+{
+    j->pace = pace;
+    j->pace_owner = owner;
+}
+
 void journal_restart(struct journal *j, uint64_t nonce)
 {
     hotlog_restart(j->log);
@@ -111,6 +119,8 @@ static bool append(struct journal *j, const struct lane *lane, uint32_t partitio
     if (d->room_count + d->except_count > HOTLOG_ROOMS_MAX ||
         !envelope_begin(&e, lane, d->operation, record, routed->payload, (struct slice){cursor, stamped}))
         return false;
+    if (j->pace)
+        j->pace(j->pace_owner);
     hold_rooms(j, lane->index, d->rooms, d->room_count, j->held);
     hold_rooms(j, lane->index, d->except, d->except_count, j->held + d->room_count);
     envelope_write(&e, hotlog_reserve(j->log, e.size));
@@ -143,6 +153,7 @@ bool journal_append(struct journal *j, const struct catalogue *c, uint32_t parti
     return fine;
 }
 
+/* Who needs any of what is missing needs to know: the entry stands where the last of it stood. */
 void journal_append_gap(
     struct journal *j, const struct catalogue *c, uint32_t partition, const struct gap *gap)
 {
@@ -150,6 +161,8 @@ void journal_append_gap(
     size_t count = catalogue_lanes(c, &lanes);
     for (size_t i = 0; i < count; i++) {
         struct buffer text = {0};
+        if (j->pace)
+            j->pace(j->pace_owner);
         gap_write_json(gap, &text);
         struct envelope e;
         envelope_begin_plain(&e, &lanes[i], "gap", buffer_slice(&text));
@@ -157,7 +170,7 @@ void journal_append_gap(
         uint32_t room = rooms_hold(j->rooms, lanes[i].index, ROOM_OF_ALL);
         hotlog_append(j->log, &(struct hotlog_append){
                                   .partition = partition,
-                                  .offset = gap->from,
+                                  .offset = gap->to > gap->from ? gap->to - 1 : gap->from,
                                   .head_size = (uint16_t)e.header_size,
                                   .tail_size = (uint16_t)e.tail_size,
                                   .rooms = &room,

@@ -202,6 +202,8 @@ static void settings_that_contradict_each_other_are_refused(void **state)
         "PING_INTERVAL=60", "LIFE_TIMEOUT (60 s) must be greater than PING_INTERVAL (60 s)\n");
     assert_setting_refused(
         "HOT_LOG_BYTES=4194303", "HOT_LOG_BYTES (4194303) must be at least 4 x EVENT_MAX_BYTES (1MiB)\n");
+    assert_setting_refused(
+        "CATCH_UP_BYTES=3MiB", "CATCH_UP_BYTES (3MiB) must be at least 4 x EVENT_MAX_BYTES (1MiB)\n");
     config_destroy(load_environment(ENVIRONMENT("HOT_LOG_BYTES=4MiB", "PING_INTERVAL=59")));
 }
 

@@ -715,14 +715,14 @@ static void walkers_are_counted_over_all_readers(void **state)
     open_log(&x, ARENA, 16);
     struct hotlog_reader *other = hotlog_reader_create(x.log);
     assert_int_equal(hotlog_walkers(x.log), 0);
-    hotlog_done_by(x.reader, 0, 3);
-    hotlog_done_by(other, UINT64_MAX, 0);
+    hotlog_done_by(x.reader, 0, 3, 1);
+    hotlog_done_by(other, UINT64_MAX, 0, 0);
     assert_int_equal(hotlog_walkers(x.log), 3);
     for (unsigned i = 0; i < 4; i++)
         append_to(&x, 1, 10);
     assert_int_equal(hotlog_backlog(x.log), 25); /* who does not walk it is not waited for */
-    hotlog_done_by(other, 2, 4);
-    hotlog_done_by(x.reader, UINT64_MAX, 0);
+    hotlog_done_by(other, 2, 4, 4);
+    hotlog_done_by(x.reader, UINT64_MAX, 0, 0);
     assert_int_equal(hotlog_walkers(x.log), 4);
     assert_int_equal(hotlog_backlog(x.log), 12);
     assert_int_equal(hotlog_fill(x.log, 1), 18);
@@ -759,7 +759,7 @@ static void the_backlog_is_what_the_slowest_reader_has_not_seen(void **state)
     close_log(&x);
 }
 
-static void a_reader_that_lost_its_place_is_a_full_backlog(void **state)
+static void a_reader_that_lost_its_place_holds_nobody_up(void **state)
 {
     (void)state;
     struct fixture x;
@@ -767,14 +767,37 @@ static void a_reader_that_lost_its_place_is_a_full_backlog(void **state)
     for (unsigned i = 0; i < 40; i++) {
         append_to(&x, 1, 8);
         publish(&x);
-        unsigned backlog = hotlog_backlog(x.log), exact = (i + 1) * 100 / 16;
-        assert_int_equal(backlog, exact > 100 ? 100 : exact);
+        assert_int_equal(hotlog_backlog(x.log), i < 16 ? (i + 1) * 100 / 16 : 0);
     }
-    hotlog_done(x.reader, 40);
-    assert_int_equal(hotlog_backlog(x.log), 0);
     struct hotlog_reader *late = hotlog_reader_create(x.log); /* begins at the head */
     assert_int_equal(hotlog_backlog(x.log), 0);
-    hotlog_done(late, 40);
+    append_to(&x, 1, 8);
+    assert_int_equal(hotlog_backlog(x.log), 100 / 16);
+    hotlog_done(late, 41);
+    assert_int_equal(hotlog_backlog(x.log), 0);
+    close_log(&x);
+}
+
+static void a_writer_that_will_not_wait_sheds_what_is_oldest(void **state)
+{
+    (void)state;
+    struct fixture x;
+    open_log(&x, ARENA, 1024);
+    hotlog_shed(x.log, 50);
+    size_t size = ARENA / 32; /* so that the bytes are what fills it */
+    for (unsigned i = 0; i < 24; i++)
+        append_to(&x, 1, size);
+    publish(&x);
+    hotlog_shed(x.log, 80);
+    assert_int_equal(hotlog_tail(x.log), 0);
+    assert_int_equal(hotlog_backlog(x.log), 75);
+    hotlog_shed(x.log, 50);
+    assert_int_equal(hotlog_tail(x.log), 8);
+    assert_int_equal(hotlog_backlog(x.log), 0); /* the reader was before that */
+    hotlog_done(x.reader, 8);
+    assert_int_equal(hotlog_backlog(x.log), 50);
+    hotlog_shed(x.log, 0);
+    assert_int_equal(hotlog_tail(x.log), 24);
     close_log(&x);
 }
 
@@ -802,7 +825,8 @@ int main(void)
         cmocka_unit_test(a_window_begins_anew_without_its_past),
         cmocka_unit_test(walkers_are_counted_over_all_readers),
         cmocka_unit_test(the_backlog_is_what_the_slowest_reader_has_not_seen),
-        cmocka_unit_test(a_reader_that_lost_its_place_is_a_full_backlog),
+        cmocka_unit_test(a_reader_that_lost_its_place_holds_nobody_up),
+        cmocka_unit_test(a_writer_that_will_not_wait_sheds_what_is_oldest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

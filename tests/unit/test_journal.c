@@ -60,6 +60,7 @@ struct fixture {
     struct hotlog_reader *reader;
     int64_t next[PARTITIONS];
     int64_t topic_end;
+    uint64_t asked; /* for the pace */
     uint32_t seed;
 };
 
@@ -336,13 +337,37 @@ static void a_gap_goes_to_everybody_on_every_lane(void **state)
         struct hotlog_run run = hotlog_find(x->log, room, 0, 2);
         assert_int_equal(run.count, 1);
         struct hotlog_entry e = hotlog_get(x->log, run.at[0]);
-        assert_true(e.partition == 2 && e.offset == 7 && !e.ephemeral);
+        assert_true(e.partition == 2 && e.offset == 8 && !e.ephemeral);
         struct slice body = {e.frame + e.head_size, e.frame_size - e.head_size};
         assert_true(slice_is(body,
             "{\"type\":\"gap\",\"data\":{\"topic\":\"orders.v1\",\"partition\":2,\"from\":\"7\","
             "\"to\":\"9\",\"reason\":\"retention\"}}"));
     }
     hotlog_unpin(x->reader);
+}
+
+static void publish_at_once(void *owner)
+{
+    struct fixture *x = owner;
+    assert_int_equal(hotlog_next(x->log), x->asked++);
+    hotlog_publish(x->log);
+}
+
+/* What one record is to many must not run over those who walk the log, either. */
+static void the_pace_is_asked_for_before_each_entry(void **state)
+{
+    struct fixture *x = *state;
+    struct gap gap = {{SLICE("orders.v1"), 2, 0}, 7, 9, GAP_RETENTION};
+    checkpoint_now(x);
+    journal_publish(x->journal);
+    journal_set_pace(x->journal, publish_at_once, x);
+    assert_int_equal(append(x, 0, two), 2);
+    assert_int_equal(x->asked, 2);
+    assert_int_equal(hotlog_head(x->log), 1);
+    /* In the middle of a record there is no place that a cursor could name. */
+    assert_int_equal(posted(x, 1), 0);
+    journal_append_gap(x->journal, x->catalogue, 2, &gap);
+    assert_int_equal(x->asked, 4);
 }
 
 static void a_journal_that_begins_anew_knows_nothing_of_its_past(void **state)
@@ -394,6 +419,7 @@ int main(void)
         stage(records_without_entries_move_the_cursor),
         stage(a_checkpoint_is_taken_when_something_has_moved),
         stage(a_gap_goes_to_everybody_on_every_lane),
+        stage(the_pace_is_asked_for_before_each_entry),
         stage(a_journal_that_begins_anew_knows_nothing_of_its_past),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,158 @@
+/* From where to where Kafka's past is read, and what of it is there no more. */
+#include "bridge_sweep.h"
+
+#include "causeway/memory.h"
+
+#include <stdlib.h>
+
+enum { LEADS_ON = 4 /* while the target is not in the oldest of so many parts of the hot log */ };
+
+static struct hotlog *hot_of(const struct stretch *t)
+{
+    return journal_log(t->bridge->journals[0]);
+}
+
+static void grow(struct stretch *t)
+{
+    uint32_t count = partitions_count(t->bridge->partitions);
+    t->place = xrealloc(t->place, (count + 1) * sizeof *t->place);
+    t->floor = xrealloc(t->floor, (count + 1) * sizeof *t->floor);
+    t->target = xrealloc(t->target, (count + 1) * sizeof *t->target);
+    for (; t->count < count; t->count++) {
+        t->place[t->count] = partitions_first(t->bridge->partitions, t->count);
+        t->floor[t->count] = (struct floor){0};
+    }
+}
+
+/* To a place of the hot log that is known exactly: at `limit`, or near its head if it no longer has that (a
+ * side walk that was held for long: what it brings twice is marked once). */
+static void aim(struct stretch *t, uint64_t limit)
+{
+    struct hotlog *hot = hot_of(t);
+    t->position = hotlog_place_before(hot, limit, t->target, t->count);
+    if (t->position < hotlog_tail(hot))
+        t->position = hotlog_place_before(hot, hotlog_head(hot), t->target, t->count);
+}
+
+static void choose_parts(struct stretch *t)
+{
+    struct partitions *partitions = t->bridge->partitions;
+    free(t->parts);
+    free(t->numbers);
+    t->parts = xcalloc(t->count + 1, sizeof *t->parts);
+    t->numbers = xcalloc(t->count + 1, sizeof *t->numbers);
+    t->part_count = 0;
+    for (uint32_t p = 0; p < t->count; p++) {
+        if (t->place[p] >= t->target[p] || !partitions_current(partitions, p))
+            continue;
+        struct partition_name name = partitions_name(partitions, p);
+        t->numbers[t->part_count] = p;
+        t->parts[t->part_count++] = (struct kafka_replay_part){.topic = name.topic,
+            .partition = name.number,
+            .from = t->place[p],
+            .to = t->target[p],
+            .anchor.offset = -1};
+    }
+}
+
+void stretch_plan(struct stretch *t, struct bridge *b, const struct request *all)
+{
+    *t = (struct stretch){.bridge = b};
+    grow(t);
+    uint64_t limit = hotlog_head(hot_of(t));
+    for (const struct request *r = all; r; r = r->next)
+        limit = r->until < limit ? r->until : limit;
+    aim(t, limit);
+    for (uint32_t p = 0; p < t->count; p++) {
+        t->place[p] = t->target[p];
+        for (const struct request *r = all; r; r = r->next)
+            if (origin_skip(r->origin, p) < t->place[p])
+                t->place[p] = origin_skip(r->origin, p);
+    }
+    choose_parts(t);
+}
+
+void stretch_go_on(struct stretch *t)
+{
+    grow(t);
+    aim(t, hotlog_head(hot_of(t)));
+    choose_parts(t);
+}
+
+void stretch_finish(struct stretch *t)
+{
+    free(t->parts);
+    free(t->numbers);
+    free(t->place);
+    free(t->floor);
+    free(t->target);
+}
+
+static void raise(struct stretch *t, uint32_t p, int64_t offset, enum gap_reason why)
+{
+    if (t->place[p] >= offset)
+        return;
+    t->place[p] = offset;
+    t->floor[p] = (struct floor){offset, why};
+}
+
+static enum gap_reason why(const struct kafka_replay_part *part)
+{
+    return part->replaced || part->missing ? GAP_RECREATED : GAP_RETENTION;
+}
+
+/* Lives that are over cannot be read any more: what of them lies before the target is lost. */
+void stretch_settle(struct stretch *t)
+{
+    for (size_t i = 0; i < t->part_count; i++)
+        raise(t, t->numbers[i], t->parts[i].low, why(&t->parts[i]));
+    for (uint32_t p = 0; p < t->count; p++)
+        if (!partitions_current(t->bridge->partitions, p))
+            raise(t, p, t->target[p], GAP_RECREATED);
+}
+
+void stretch_close(struct stretch *t)
+{
+    for (uint32_t p = 0; p < t->count; p++)
+        if (t->place[p] < t->target[p])
+            t->place[p] = t->target[p];
+}
+
+bool stretch_leads_on(const struct stretch *t)
+{
+    uint64_t tail = hotlog_tail(hot_of(t)), head = hotlog_head(hot_of(t));
+    return tail == 0 || t->position >= tail + (head - tail) / LEADS_ON; /* until it is full, nothing goes */
+}
+
+struct origin *stretch_reach(const struct stretch *t, const struct origin *from)
+{
+    struct origin *to = origin_create(from->count > t->count ? from->count : t->count, from->stop);
+    for (uint32_t p = 0; p < to->count; p++) {
+        int64_t floor = p < t->count ? t->floor[p].offset : 0, skip = origin_skip(from, p);
+        to->skip[p] = skip > floor ? skip : floor;
+        to->mark[p] = origin_mark(from, p) > to->skip[p] ? origin_mark(from, p) : to->skip[p];
+        if (to->stop)
+            to->stop[p] = p < from->count ? from->stop[p] : 0;
+    }
+    return to;
+}
+
+void stretch_declare(const struct stretch *t, struct request *r, struct origin *to)
+{
+    for (uint32_t p = 0; p < to->count; p++) {
+        int64_t from = origin_skip(r->origin, p);
+        if (from == to->skip[p])
+            continue;
+        r->gaps = xrealloc(r->gaps, (r->gap_count + 1) * sizeof *r->gaps);
+        r->gaps[r->gap_count++] =
+            (struct gap){partitions_name(t->bridge->partitions, p), from, to->skip[p], t->floor[p].why};
+    }
+    origin_release(r->origin);
+    r->origin = to;
+}
+
+struct gap stretch_gap(const struct stretch *t, size_t part, int64_t from, int64_t to)
+{
+    const struct kafka_replay_part *p = &t->parts[part];
+    return (struct gap){{p->topic, p->partition, 0}, from, to, why(p)};
+}
