@@ -61,6 +61,9 @@ const struct document *node_document(const struct node *n, int *file);
 const struct node *node_resolve(const struct node *n);
 /* One hop: what a $ref points at, which may be a $ref itself. NULL: `n` is no $ref, or a dangling one. */
 const struct node *node_follow(const struct node *n);
+/* What a pointer (RFC 6901, as it stands in a URI behind '#') means below `root`, which need not be a file's
+   root. */
+const struct node *node_find_pointer(const struct node *root, struct slice pointer);
 /* The node as it stands, without following a $ref. Nodes are unique, so that a target can be compared by
    address: node_follow(node_find_raw(operation, "channel")) == node_find_raw(channels, "orders"). */
 const struct node *node_find_raw(const struct node *map, const char *key);
@@ -72,3 +75,5 @@ const struct node *node_at_raw(const struct node *list, size_t index);
    JSON stay as written. false, and `out` unchanged: a dangling or circular $ref, deeper than 500, or more
    than a million values. */
 bool node_write_json(const struct node *n, struct buffer *out);
+/* The same, with a $ref being a member like others. */
+bool node_write_json_raw(const struct node *n, struct buffer *out);

@@ -253,58 +253,74 @@ int node_line(const struct node *n)
 
 /* --- writing --- */
 
-static bool write_value(const struct node *n, struct buffer *out, int depth, int *left);
+struct writer {
+    struct buffer *out;
+    int left;
+    bool raw;
+};
 
-static bool write_members(const struct node *n, struct buffer *out, int depth, int *left)
+static bool write_value(struct writer *w, const struct node *n, int depth);
+
+static bool write_members(struct writer *w, const struct node *n, int depth)
 {
     bool map = n->type == DOCUMENT_MAP;
-    buffer_add_byte(out, map ? '{' : '[');
+    buffer_add_byte(w->out, map ? '{' : '[');
     for (size_t i = 0; i < n->count; i++) {
         if (i > 0)
-            buffer_add_byte(out, ',');
+            buffer_add_byte(w->out, ',');
         if (map) {
-            buffer_add_json_text(out, n->members[i].key);
-            buffer_add_byte(out, ':');
+            buffer_add_json_text(w->out, n->members[i].key);
+            buffer_add_byte(w->out, ':');
         }
-        if (!write_value(n->members[i].value, out, depth + 1, left))
+        if (!write_value(w, n->members[i].value, depth + 1))
             return false;
     }
-    buffer_add_byte(out, map ? '}' : ']');
+    buffer_add_byte(w->out, map ? '}' : ']');
     return true;
 }
 
-static bool write_value(const struct node *n, struct buffer *out, int depth, int *left)
+static bool write_value(struct writer *w, const struct node *n, int depth)
 {
-    n = node_resolve(n);
-    if (!n || depth > WRITE_DEPTH_MAX || --*left < 0)
+    n = w->raw ? n : node_resolve(n);
+    if (!n || depth > WRITE_DEPTH_MAX || --w->left < 0)
         return false;
     switch (n->type) {
     case DOCUMENT_NULL:
-        buffer_add_text(out, "null");
+        buffer_add_text(w->out, "null");
         return true;
     case DOCUMENT_BOOL:
-        buffer_add_text(out, node_bool(n, false) ? "true" : "false");
+        buffer_add_text(w->out, node_bool(n, false) ? "true" : "false");
         return true;
     case DOCUMENT_NUMBER:
-        scalar_write_number(n->text, out);
+        scalar_write_number(n->text, w->out);
         return true;
     case DOCUMENT_STRING:
-        buffer_add_json_text(out, n->text);
+        buffer_add_json_text(w->out, n->text);
         return true;
     case DOCUMENT_LIST:
     case DOCUMENT_MAP:
-        return write_members(n, out, depth, left);
+        return write_members(w, n, depth);
     }
     return false;
 }
 
 /* A circular reference needs no search of its own: it runs into the limit of depth. */
-bool node_write_json(const struct node *n, struct buffer *out)
+static bool write_json(const struct node *n, struct buffer *out, bool raw)
 {
+    struct writer w = {out, WRITE_VALUES_MAX, raw};
     size_t before = out->size;
-    int left = WRITE_VALUES_MAX;
-    if (write_value(n, out, 1, &left))
+    if (write_value(&w, n, 1))
         return true;
     out->size = before;
     return false;
+}
+
+bool node_write_json(const struct node *n, struct buffer *out)
+{
+    return write_json(n, out, false);
+}
+
+bool node_write_json_raw(const struct node *n, struct buffer *out)
+{
+    return write_json(n, out, true);
 }

@@ -12,7 +12,8 @@ struct loader {
     loader_parser *parser;
     struct buffer *fault;
     struct place wanted_by[LOADER_FILES]; /* per file: the first `$ref` that names it */
-    size_t values;                        /* so far, aliases counted in full */
+    bool has_id[LOADER_FILES]; /* per file: has an `$id`, so that a `$ref` in it may name no file */
+    size_t values;             /* so far, aliases counted in full */
 };
 
 bool loader_fail(struct loader *l, struct place at, const char *format, ...)
@@ -71,9 +72,11 @@ bool loader_insert(struct loader *l, struct node *map, struct slice key, struct 
 {
     if (!node_insert(map, key, value))
         return loader_fail(l, at, "duplicate key \"%.*s\"", SLICE_ARGS(key));
-    if (slice_is(key, "$ref") && node_type(value) == DOCUMENT_STRING)
-        return want_file(l, node_text(value), at);
-    return true;
+    if (node_type(value) != DOCUMENT_STRING)
+        return true;
+    if (slice_is(key, "$id"))
+        l->has_id[at.file] = true;
+    return !slice_is(key, "$ref") || want_file(l, node_text(value), at);
 }
 
 size_t loader_values(const struct loader *l)
@@ -154,11 +157,21 @@ static struct node *load_json(struct loader *l, int file, struct slice text)
 
 /* --- files --- */
 
-static bool read_file(struct loader *l, int file, struct buffer *text)
+/* A file that is not there, though a `$ref` seems to name it: the `$ref` may mean an `$id`. Who follows it
+   will tell. */
+static bool is_dispensable(const struct loader *l, int file, int error)
+{
+    return error == ENOENT && file > 0 && l->has_id[l->wanted_by[file].file];
+}
+
+static bool read_file(struct loader *l, int file, struct buffer *text, bool *missing)
 {
     const char *path = document_path(l->document, file);
     struct place wanted_by = l->wanted_by[file];
     FILE *f = fopen(path, "re");
+    *missing = !f && is_dispensable(l, file, errno);
+    if (*missing)
+        return true;
     if (!f)
         return loader_fail(l, wanted_by, "cannot read %s: %s", path, strerror(errno));
     text->size = fread(buffer_reserve(text, LOADER_FILE_BYTES + 1), 1, LOADER_FILE_BYTES + 1, f);
@@ -174,7 +187,8 @@ static bool load_file(struct loader *l, int file)
 {
     struct buffer text = {0};
     struct node *root = NULL;
-    if (read_file(l, file, &text)) {
+    bool missing = false;
+    if (read_file(l, file, &text, &missing) && !missing) {
         const char *ending = strrchr(document_path(l->document, file), '.');
         bool json = ending && strcasecmp(ending, ".json") == 0;
         root = (json ? load_json : l->parser)(l, file, buffer_slice(&text));
@@ -182,7 +196,7 @@ static bool load_file(struct loader *l, int file)
     buffer_finish(&text);
     if (root)
         document_set_root(l->document, file, root);
-    return root != NULL;
+    return root || missing;
 }
 
 struct document *loader_run(const char *path, loader_parser *parser, struct buffer *fault)

@@ -119,19 +119,23 @@ static const struct node *element(const struct node *list, struct slice token)
 
 static const struct node *resolve(const struct node *n, int *hops);
 
-/* `pointer` without its leading slash: one token per segment. */
+static const struct node *child(const struct node *n, struct slice token)
+{
+    return node_type(n) == DOCUMENT_LIST ? element(n, token) : node_member(n, token);
+}
+
+/* `pointer` without its leading slash: one token per segment. What stands beside a $ref can be pointed at. */
 static const struct node *walk(const struct node *n, struct slice pointer, int *hops)
 {
     struct buffer token = {0};
     while (n && pointer.data) {
         struct slice segment = cut(pointer, '/', &pointer);
-        n = resolve(n, hops);
-        if (!decode_token(segment, &token))
+        if (!decode_token(segment, &token)) {
             n = NULL;
-        else if (node_type(n) == DOCUMENT_LIST)
-            n = element(n, buffer_slice(&token));
-        else
-            n = node_member(n, buffer_slice(&token));
+            break;
+        }
+        const struct node *found = child(n, buffer_slice(&token));
+        n = found ? found : child(resolve(n, hops), buffer_slice(&token));
     }
     buffer_finish(&token);
     return n;
@@ -178,6 +182,12 @@ static const struct node *resolve(const struct node *n, int *hops)
     while (reference_of(n))
         n = --*hops < 0 ? NULL : follow(n, hops);
     return n;
+}
+
+const struct node *node_find_pointer(const struct node *root, struct slice pointer)
+{
+    int hops = HOPS_MAX;
+    return find_pointer(root, pointer, &hops);
 }
 
 const struct node *node_resolve(const struct node *n)

@@ -4,11 +4,6 @@
 
 #include <stdlib.h>
 
-struct catalogue_block {
-    struct catalogue_block *next;
-    _Alignas(max_align_t) char memory[];
-};
-
 struct catalogue_template {
     struct catalogue_template *next;
     struct template *template;
@@ -24,18 +19,12 @@ struct catalogue *catalogue_create(void)
 
 void *catalogue_allocate(struct catalogue *c, size_t count, size_t size)
 {
-    struct catalogue_block *block = xcalloc(1, sizeof *block + count * size);
-    block->next = c->blocks;
-    c->blocks = block;
-    return block->memory;
+    return arena_allocate(&c->memory, count, size);
 }
 
 struct slice catalogue_copy(struct catalogue *c, struct slice text)
 {
-    char *copy = catalogue_allocate(c, text.size + 1, 1);
-    if (text.size > 0)
-        memcpy(copy, text.data, text.size);
-    return (struct slice){copy, text.size};
+    return arena_copy(&c->memory, text);
 }
 
 struct template *catalogue_keep_template(struct catalogue *c, struct slice text, const char **fault)
@@ -62,10 +51,7 @@ void catalogue_release(struct catalogue *c)
     for (struct catalogue_template *t = c->templates; t; t = t->next)
         template_destroy(t->template);
     map_destroy(c->topics_by_name);
-    for (struct catalogue_block *block = c->blocks, *next; block; block = next) {
-        next = block->next;
-        free(block);
-    }
+    arena_finish(&c->memory);
     free(c);
 }
 

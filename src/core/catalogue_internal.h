@@ -4,16 +4,17 @@
  */
 #pragma once
 
+#include "causeway/arena.h"
 #include "causeway/catalogue.h"
 #include "causeway/map.h"
 #include "causeway/template.h"
 
 #include <stdatomic.h>
 
-/* Everything below it lives in `blocks` and goes with it. */
+/* Everything below it lives in `memory` and goes with it. */
 struct catalogue {
     atomic_size_t references;
-    struct catalogue_block *blocks;
+    struct arena memory;
     struct catalogue_template *templates;
     struct topic *topics;
     size_t topic_count;
