@@ -313,32 +313,6 @@ static bool is_regex(struct slice s)
     return verdict != REGEX_BROKEN;
 }
 
-static int base64_value(char c)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *found = c ? strchr(alphabet, c) : NULL;
-    return found ? (int)(found - alphabet) : -1;
-}
-
-bool schema_is_base64(struct slice text, struct buffer *decoded)
-{
-    if (text.size % 4 != 0)
-        return false;
-    size_t padding = 0;
-    while (padding < 2 && padding < text.size && text.data[text.size - 1 - padding] == '=')
-        padding++;
-    uint32_t bits = 0;
-    for (size_t i = 0; i < text.size - padding; i++) {
-        int value = base64_value(text.data[i]);
-        if (value < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)value;
-        if (i % 4 > 0)
-            buffer_add_byte(decoded, (char)(bits >> (6 - i % 4 * 2)));
-    }
-    return true;
-}
-
 /* --- numbers, as OpenAPI and AsyncAPI name them --- */
 
 static bool is_between(struct decimal d, struct slice least, struct slice most)

@@ -234,7 +234,6 @@ struct schema_format {
 
 const struct schema_format *schema_format_find(struct slice name);
 void schema_format_names(struct buffer *out);
-bool schema_is_base64(struct slice text, struct buffer *decoded);
 
 /* --- schema_values.c --- */
 bool schema_equal(const struct json *a, uint32_t x, const struct json *b, uint32_t y, uint64_t *effort);

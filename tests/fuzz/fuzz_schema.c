@@ -2,7 +2,7 @@
    with a complaint, or the checker decides: twice the same, the opposite of what {"not": schema} says (unless
    the effort was spent), and with a pointer that leads to a place in the value. clang
    -fsanitize=fuzzer,address,undefined over this file and src/core/schema_*.c,
-   src/base/{arena,buffer,check,decimal,document,edits,json,json_escape,json_scan,map,memory,reference,regex,
+   src/base/{arena,base64,buffer,check,decimal,document,edits,json,json_escape,json_scan,map,memory,reference,regex,
    regex_parse,regex_set,scalar,uri,utf8}.c, -Iinclude -D_GNU_SOURCE; run with tests/fuzz/corpus/schema. */
 #include "causeway/schema.h"
 
