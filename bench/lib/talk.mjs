@@ -11,15 +11,15 @@ process.once('exit', () => {
 });
 
 export class Talk {
-  /* `cpus`: a list for taskset. `log` gets stderr. */
-  constructor(program, args, { name, log, cpus, env = {} }) {
+  /* `cpus`: a list for taskset. `nice`: added to our own. `log` gets stderr. */
+  constructor(program, args, { name, log, cpus, nice = 0, env = {} }) {
     mkdirSync(dirname(log), { recursive: true });
     const errors = openSync(log, 'w');
     this.name = name;
     this.log = log;
     this.lines = [];
     this.waiting = null;
-    this.child = spawn('setpriv', ['--pdeathsig', 'KILL', 'taskset', '-c', cpus, program, ...args],
+    this.child = spawn('setpriv', ['--pdeathsig', 'KILL', 'nice', '-n', String(nice), 'taskset', '-c', cpus, program, ...args],
       { stdio: ['pipe', 'pipe', errors], env: cleanEnvironment(env) });
     closeSync(errors);
     running.add(this.child);
@@ -40,7 +40,7 @@ export class Talk {
   }
 
   get pid() {
-    return this.child.pid; // setpriv and taskset replace themselves by the program
+    return this.child.pid; // setpriv, nice and taskset replace themselves by the program
   }
 
   say(line) {

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 /* What those behind may take of one turn: enough to fill the wire, little enough that the live ones wait 2 ms
- * at most. */
+   at most; but never less than the live ones took, or who was cut once would stay behind for as long as the
+   live ones can fill all turns. */
 enum { BEHIND_BYTES_PER_TURN = 2 * 1024 * 1024, BEHIND_SESSIONS_PER_TURN = 128 };
 
 struct fanout *fanout_create(struct hotlog *const *logs, size_t log_count, struct rooms *rooms)
@@ -116,7 +117,8 @@ static void touch_sessions(struct fanout *f, uint32_t room)
     }
 }
 
-static void serve_live(struct fanout *f, uint64_t head)
+/* Returns how many sessions it concerned. */
+static size_t serve_live(struct fanout *f, uint64_t head)
 {
     f->turn++;
     touch_rooms(f, head);
@@ -126,6 +128,7 @@ static void serve_live(struct fanout *f, uint64_t head)
     for (size_t i = 0; i < f->hit_count; i++)
         walk(f, f->hit[i], f->position, head, f->hit[i]->touched_room, INT32_MAX);
     f->position = head;
+    return f->hit_count;
 }
 
 /* --- behind --- */
@@ -263,6 +266,14 @@ static void pin_all(struct fanout *f)
     }
 }
 
+static void serve_ready(struct fanout *f, uint64_t live_bytes, size_t live_sessions)
+{
+    uint64_t until = f->bytes + (live_bytes > BEHIND_BYTES_PER_TURN ? live_bytes : BEHIND_BYTES_PER_TURN);
+    size_t left = live_sessions > BEHIND_SESSIONS_PER_TURN ? live_sessions : BEHIND_SESSIONS_PER_TURN;
+    for (; left > 0 && f->ready.first && f->bytes < until; left--)
+        serve_behind(f, f->ready.first);
+}
+
 bool fanout_turn(struct fanout *f)
 {
     if (!fanout_pending(f)) {
@@ -277,12 +288,10 @@ bool fanout_turn(struct fanout *f)
     uint64_t head = f->views[HOT].head;
     if (f->position < f->views[HOT].tail)
         all_behind(f, head);
-    if (head > f->position)
-        serve_live(f, head);
+    uint64_t before = f->bytes;
+    size_t live = head > f->position ? serve_live(f, head) : 0;
     hotlog_done(f->views[HOT].reader, f->position);
-    uint64_t until = f->bytes + BEHIND_BYTES_PER_TURN;
-    for (int i = 0; i < BEHIND_SESSIONS_PER_TURN && f->ready.first && f->bytes < until; i++)
-        serve_behind(f, f->ready.first);
+    serve_ready(f, f->bytes - before, live);
     fanout_report(f);
     for (size_t i = 0; i < f->view_count; i++)
         hotlog_unpin(f->views[i].reader);

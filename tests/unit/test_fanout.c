@@ -848,6 +848,51 @@ static void those_behind_take_turns_and_the_live_do_not_wait(void **state)
     rooms_destroy(rooms);
 }
 
+static void append_for_all(struct hotlog *log, struct rooms *rooms, unsigned count, size_t size)
+{
+    for (unsigned i = 0; i < count; i++) {
+        memset(hotlog_reserve(log, size), 'x', size);
+        hotlog_append(log, &(struct hotlog_append){.rooms = (uint32_t[]){rooms_hold(rooms, 0, SLICE("all"))},
+                               .room_count = 1,
+                               .offset = (int64_t)hotlog_next(log)});
+    }
+    hotlog_publish(log);
+}
+
+/* A loop whose live sessions fill all its turns still catches up with those who were cut. */
+static void those_behind_get_as_much_of_a_turn_as_the_live(void **state)
+{
+    (void)state;
+    enum { LIVE = 160, CROWD = 299, FRAME = 4096 };
+    struct rooms *rooms = rooms_create();
+    struct hotlog *log = hotlog_create(&(struct hotlog_settings){1 << 20, 1024, 1}, rooms);
+    struct fanout *f = fanout_create(&log, 1, rooms);
+    memset(crowd, 0, sizeof crowd);
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i].session = session_create(f, 0, &crowd_hooks, (void *)(uintptr_t)i);
+        session_join(crowd[i].session, SLICE("all"));
+        if (i < LIVE)
+            session_start(crowd[i].session);
+    }
+    while (fanout_turn(f)) {
+    }
+    append_for_all(log, rooms, 40, FRAME);
+    while (fanout_turn(f)) {
+    }
+    for (size_t i = LIVE; i < CROWD; i++)
+        session_start(crowd[i].session);
+    append_for_all(log, rooms, 10, FRAME);
+    fanout_counts(f);
+    fanout_turn(f);
+    uint64_t live = (uint64_t)LIVE * 10 * FRAME, all = fanout_counts(f).bytes;
+    assert_true(all >= 2 * live && all < 2 * live + (1 << 20));
+    for (size_t i = 0; i < CROWD; i++)
+        session_destroy(crowd[i].session);
+    fanout_destroy(f);
+    hotlog_destroy(log);
+    rooms_destroy(rooms);
+}
+
 /* --- thousands of random steps --- */
 
 static void change_rooms(struct player *p)
@@ -965,6 +1010,7 @@ int main(void)
         cmocka_unit_test(who_stands_before_the_log_is_sent_away),
         cmocka_unit_test(a_loop_that_was_overtaken_sends_its_live_sessions_away),
         cmocka_unit_test(those_behind_take_turns_and_the_live_do_not_wait),
+        cmocka_unit_test(those_behind_get_as_much_of_a_turn_as_the_live),
         cmocka_unit_test(random_streams_over_a_tiny_log),
         cmocka_unit_test(random_streams_over_a_small_log),
         cmocka_unit_test(random_streams_with_large_frames),
