@@ -13,13 +13,17 @@ enum { HOPS_MAX = 100 };
 struct channel *compile_match_channel(struct compiler *k, const struct node *reference)
 {
     bool named = node_type(reference) == DOCUMENT_STRING;
-    const struct node *n = reference;
+    const struct node *n = reference, *end = node_resolve(reference);
     for (int hops = 0; n && hops < HOPS_MAX; hops++, n = node_follow(n)) {
         for (size_t i = 0; i < k->channel_count; i++) {
             struct channel *ch = &k->channels[i];
             if (ch->raw == n || (named && slice_equal(ch->key, node_text(reference))))
                 return ch;
         }
+    }
+    for (size_t i = 0; end && i < k->channel_count; i++) {
+        if (k->channels[i].node == end)
+            return &k->channels[i];
     }
     return NULL;
 }

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openWorld, runCauseway } from './lib/bridge.mjs';
+import { openWorld, projectCatalogue, runCauseway } from './lib/bridge.mjs';
 import { connect } from './lib/client.mjs';
 import { BUYER } from './lib/orders.mjs';
 import { root } from './lib/processes.mjs';
@@ -160,14 +160,11 @@ test('--help names every command and every setting with its default, --version t
 
 // --- causeway check
 
-const original = readFileSync(join(root, 'asyncapi/asyncapi.yaml'), 'utf8');
-
-function checkChanged(name, change) {
-  const changed = change(original);
-  assert.notEqual(changed, original, 'the change of the document did nothing');
-  const file = join(world.dir, 'asyncapi', `${name}.yaml`);
-  writeFileSync(file, changed);
-  return runCauseway(['check', '--catalogue', file]);
+function checkChanged(name, changes) {
+  const dir = join(world.dir, name);
+  mkdirSync(dir, { recursive: true });
+  for (const [file, text] of Object.entries(projectCatalogue(changes))) writeFileSync(join(dir, file), text);
+  return runCauseway(['check', '--catalogue', join(dir, 'asyncapi.yaml')]);
 }
 
 test('check accepts the catalogue of the project', async () => {
@@ -175,31 +172,39 @@ test('check accepts the catalogue of the project', async () => {
   assert.equal(end.code, 0, end.stdout + end.stderr);
 });
 
-const lineOf = (part) => original.slice(0, original.indexOf(part)).split('\n').length;
+const original = projectCatalogue();
+const lineOf = (file, part) => original[file].slice(0, original[file].indexOf(part)).split('\n').length;
+
+const swap = (file, part, other) => ({ [file]: (text) => text.replace(part, other) });
+const SPELT_WRONG = swap('orders.yaml', '        - admin-orders\n', '        - admin-ordres\n');
+const NOBODY = swap('rooms.yaml', 'lookup: user\n', 'lookup: nobody\n');
 
 const FAULTS = [
-  ['a room that is not declared', 'admin-ordres', (t) => t.replace('        - admin-orders\n', '        - admin-ordres\n')],
-  ['a lookup that is not declared', 'nobody', (t) => t.replace('lookup: user\n', 'lookup: nobody\n')],
-  ['an unknown field of x-causeway', 'form', (t) => t.replace('      from:\n', '      form:\n')],
-  ['a template that does not close', 'city-{city_id', (t) => t.replace("'city-{city_id}-orders'\n  sendOrder", "'city-{city_id-orders'\n  sendOrder")],
-  ['a message that does not exist', 'sendNewOrder', (t) => t.replace("$ref: '#/channels/orders/messages/orderCreated'\n      to", "$ref: '#/channels/orders/messages/noSuchMessage'\n      to")],
-  ['a document of another kind', 'asyncapi', (t) => t.replace('asyncapi: 3.0.0', 'asyncapi: 2.6.0')],
+  ['a room that is not declared', 'admin-ordres', SPELT_WRONG],
+  ['a lookup that is not declared', 'nobody', NOBODY],
+  ['an unknown field of x-causeway', 'form', swap('orders.yaml', '      from:\n', '      form:\n')],
+  ['a template that does not close', 'city-{city_id', swap('orders.yaml', "'city-{city_id}-orders'\n  sendOrder", "'city-{city_id-orders'\n  sendOrder")],
+  ['a message that does not exist', 'sendNewOrder', swap('orders.yaml', "$ref: '#/channels/orders/messages/orderCreated'\n      to", "$ref: '#/channels/orders/messages/noSuchMessage'\n      to")],
+  ['a document of another kind', 'asyncapi', swap('asyncapi.yaml', 'asyncapi: 3.0.0', 'asyncapi: 2.6.0')],
 ];
 
-for (const [what, named, change] of FAULTS) {
+for (const [what, named, changes] of FAULTS) {
   test(`check finds ${what} and says where`, async () => {
-    const end = await checkChanged('broken', change);
+    const end = await checkChanged('broken', changes);
     assert.notEqual(end.code, 0);
     const said = end.stdout + end.stderr;
     assert.ok(said.includes(named), said);
-    assert.match(said, /broken\.yaml:\d+/);
+    assert.match(said, new RegExp(`broken/${Object.keys(changes)[0].replace('.', '\\.')}:\\d+`));
   });
 }
 
-test('check reports every fault, each with its line', async () => {
-  const end = await checkChanged('faulty', (t) => t.replace('lookup: user\n', 'lookup: nobody\n').replace('        - admin-orders\n', '        - admin-ordres\n'));
+test('check reports every fault, each with its file and line', async () => {
+  const end = await checkChanged('faulty', { ...NOBODY, ...SPELT_WRONG });
   const said = end.stdout + end.stderr;
-  for (const line of [lineOf('lookup: user\n'), lineOf('        - admin-orders\n')]) assert.match(said, new RegExp(`faulty\\.yaml:${line}\\b`), said);
+  const places = [['rooms', 'lookup: user\n'], ['orders', '        - admin-orders\n']];
+  for (const [file, part] of places) {
+    assert.match(said, new RegExp(`faulty/${file}\\.yaml:${lineOf(`${file}.yaml`, part)}\\b`), said);
+  }
 });
 
 test('check survives a document that is no YAML, empty, or a directory', async () => {
@@ -215,10 +220,10 @@ test('check survives a document that is no YAML, empty, or a directory', async (
 });
 
 test('serve refuses a broken catalogue with status 78 and the place of the fault', async () => {
-  await checkChanged('refused', (t) => t.replace('lookup: user\n', 'lookup: nobody\n'));
-  const end = await serve({ CATALOGUE: join(world.dir, 'asyncapi/refused.yaml') });
+  await checkChanged('refused', NOBODY);
+  const end = await serve({ CATALOGUE: join(world.dir, 'refused/asyncapi.yaml') });
   assert.equal(end.code, CONFIG_ERROR, end.stderr);
-  assert.match(end.stderr, new RegExp(`refused\\.yaml:${lineOf('lookup: user\n')}\\b`));
+  assert.match(end.stderr, new RegExp(`refused/rooms\\.yaml:${lineOf('rooms.yaml', 'lookup: user\n')}\\b`));
 });
 
 test('the bridges end in good health', () => world.finish());

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -23,12 +23,12 @@ export function token(claims, { secret = SECRET, header = { alg: 'HS256', typ: '
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
-/* The world of one test file. `catalogue`: a document (object) instead of the project's own; in both, Kafka topics
-   get the file's name as a prefix. `kafka` and `postgres`: the story's own instead of the shared ones; then the
+/* The world of one test file. `catalogue`: a document (object) instead of the project's own; `changes`: what is another
+   in the files of the project's own, {name: (text) => text}. Kafka topics get the file's name as a prefix. `kafka` and `postgres`: the story's own instead of the shared ones; then the
    story creates topics and database itself. */
-export async function openWorld(name, { catalogue, kafka, postgres, partitions = 3 } = {}) {
+export async function openWorld(name, { catalogue, changes, kafka, postgres, partitions = 3 } = {}) {
   const world = new World(name, kafka?.brokers ?? required('CAUSEWAY_TEST_KAFKA'));
-  world.writeCatalogue(catalogue);
+  world.writeCatalogue(catalogue ? { 'asyncapi.yaml': JSON.stringify(catalogue, null, 2) } : projectCatalogue(changes));
   if (!kafka) {
     world.kafka = await new KafkaSide(world.brokers).open();
     await world.kafka.createTopics(world.topics, partitions);
@@ -41,6 +41,18 @@ function required(name) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: run this file with ./dev test, or node tests/run.mjs`);
   return value;
+}
+
+/* The files of the project's own catalogue: {name: text}, changed as asked for. */
+export function projectCatalogue(changes = {}) {
+  const dir = join(root, 'asyncapi');
+  const names = readdirSync(dir).filter((name) => name.endsWith('.yaml'));
+  return Object.fromEntries(names.map((name) => {
+    const text = readFileSync(join(dir, name), 'utf8');
+    const changed = changes[name]?.(text) ?? text;
+    assert.ok(!changes[name] || changed !== text, `the change of ${name} did nothing`);
+    return [name, changed];
+  }));
 }
 
 class World {
@@ -59,16 +71,17 @@ class World {
     return `${this.name}.${address}`;
   }
 
-  // The document with this world's topics in place of its own.
-  writeCatalogue(document) {
-    const text = document ? JSON.stringify(document, null, 2) : readFileSync(join(root, 'asyncapi/asyncapi.yaml'), 'utf8');
-    const renamed = text.replace(/^(\s*"?(address|topic)"?:\s*)(["']?)([a-z][\w.-]*)\3(,?)$/gm, (line, head, key, quote, address, end) => {
-      if (key === 'address') this.topics.push(this.topic(address));
-      return `${head}${quote}${this.topic(address)}${quote}${end}`;
-    });
+  // The document, with all its files, with this world's topics in place of its own.
+  writeCatalogue(texts) {
+    for (const [name, text] of Object.entries(texts)) {
+      const renamed = text.replace(/^(\s*"?(address|topic)"?:\s*)(["']?)([a-z][\w.-]*)\3(,?)$/gm, (line, head, key, quote, address, end) => {
+        if (key === 'address') this.topics.push(this.topic(address));
+        return `${head}${quote}${this.topic(address)}${quote}${end}`;
+      });
+      writeFileSync(join(this.dir, 'asyncapi', name), renamed);
+    }
     assert.ok(this.topics.length > 0, 'the catalogue names no topic');
     this.catalogue = join(this.dir, 'asyncapi/asyncapi.yaml');
-    writeFileSync(this.catalogue, renamed);
   }
 
   async createDatabase(server) {
