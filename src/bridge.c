@@ -92,18 +92,6 @@ static void start_postgres(struct bridge *b)
     b->postgres = postgres_create(&settings);
 }
 
-static void start_tokens(struct bridge *b)
-{
-    const struct config *config = b->config;
-    b->verifier = token_verifier_create(&(struct token_settings){
-        .secret = slice_of(config->jwt_secret),
-        .user_claims = config->jwt_user_claims,
-        .issuer = config->jwt_issuer,
-        .audience = config->jwt_audience,
-        .leeway_seconds = config->jwt_leeway,
-    });
-}
-
 /* @thread start. What cursors point to would be lost: ends the program, which then says so with its exit
  * status. */
 static void refuse(struct bridge *b)
@@ -205,16 +193,20 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
     if (!check_kafka(config, fault) || !check_database(config, fault))
         return NULL;
     struct catalogue *catalogue = load_catalogue(config->catalogue, fault);
-    if (!catalogue)
+    struct token_settings tokens = token_settings_of(config);
+    struct token_verifier *verifier = catalogue ? token_verifier_create(&tokens, fault) : NULL;
+    if (!verifier) {
+        catalogue_release(catalogue);
         return NULL;
+    }
     struct bridge *b = xcalloc(1, sizeof *b);
     b->config = config;
     b->catalogue = catalogue;
+    b->verifier = verifier;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     b->worker_count = config->loops ? (unsigned)config->loops : (unsigned)(cores > 0 ? cores : 1);
     b->workers = xcalloc(b->worker_count, sizeof *b->workers);
     start_logs(b, b->worker_count);
-    start_tokens(b);
     start_postgres(b);
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_create(&b->workers[i], b);

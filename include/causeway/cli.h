@@ -15,4 +15,4 @@ int cli_broker(int argc, char **argv);
 
 /* Settings from --set options (as given, NULL-terminated), the environment and ./.env. NULL: the faults are
  * on stderr; exit with EXIT_SETTINGS. */
-struct config *cli_config(const char *const *overrides, bool dev, bool need_secret);
+struct config *cli_config(const char *const *overrides, bool dev, bool need_keys);

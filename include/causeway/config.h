@@ -21,11 +21,14 @@
     X(database_pool, NUMBER, "DATABASE_POOL", "4", 1, 64, false, "connections to PostgreSQL")                \
     X(jwt_secret, TEXT, "JWT_SECRET", "", 0, 0, true,                                                        \
         "HS256 key, at least 32 bytes (shorter only with --dev)")                                            \
+    X(jwt_keys, LIST, "JWT_KEYS", "", 0, 0, false,                                                           \
+        "files with further keys, a comma list: JWK Sets, PEM public keys")                                  \
     X(jwt_user_claims, LIST, "JWT_USER_CLAIMS", "sub,userId,id", 1, 0, false,                                \
         "claims that may name the user, the first present wins")                                             \
     X(jwt_issuer, TEXT, "JWT_ISSUER", "", 0, 0, false, "required iss claim; empty: not checked")             \
     X(jwt_audience, TEXT, "JWT_AUDIENCE", "", 0, 0, false, "required aud claim; empty: not checked")         \
     X(jwt_leeway, SECONDS, "JWT_LEEWAY", "30", 0, 300, false, "clock difference that is forgiven")           \
+    X(jwt_cache, NUMBER, "JWT_CACHE", "10000", 0, 10000000, false, "verified tokens that are remembered")    \
     X(jwt_expiry_warning, SECONDS, "JWT_EXPIRY_WARNING", "60", 0, 86400, false,                              \
         "auth-expiring comes so long before a token expires; 0: never")                                      \
     X(frontend_url, LIST, "FRONTEND_URL", "", 0, 0, false,                                                   \
@@ -85,8 +88,8 @@ struct config_sources {
 
 /* NULL: `faults` has one line per fault, each naming the setting. A fault never repeats a secret. In the
    environment only known names, CAUSEWAY_* (refused: unknown; but Kubernetes' service links are let pass) and
-   kafka.* are looked at; in .env and --set every name must be known. What needs the secret (serve, token)
-   asks for it by need_secret. */
-struct config *config_load(const struct config_sources *sources, bool need_secret, struct buffer *faults);
+   kafka.* are looked at; in .env and --set every name must be known. What judges tokens (serve) asks by
+   need_keys that there are keys for it. */
+struct config *config_load(const struct config_sources *sources, bool need_keys, struct buffer *faults);
 void config_destroy(struct config *c);
 void config_help(struct buffer *out); /* the table for --help and the README */

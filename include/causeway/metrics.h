@@ -32,6 +32,9 @@
     X(MESSAGES, COUNTER, "causeway_client_messages_total", "Messages from clients, by type.", "type")        \
     X(ERRORS, COUNTER, "causeway_client_errors_total", "Error messages to clients, by code.", "code")        \
     X(AUTH, COUNTER, "causeway_authentications_total", "Credentials judged, by result.", "result")           \
+    X(TOKENS, COUNTER, "causeway_tokens_total", "Tokens judged: verified, cached, or why refused.",          \
+        "result")                                                                                            \
+    X(TOKEN_KEYS, GAUGE, "causeway_token_keys", "Keys that tokens are verified with.", "algorithm")          \
     X(EXPIRED, COUNTER, "causeway_connections_expired_total",                                                \
         "Connections that were closed because their token had expired.", "")                                 \
     X(JOINS, COUNTER, "causeway_room_decisions_total", "Requests to join a room, by outcome.", "outcome")    \

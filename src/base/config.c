@@ -139,7 +139,7 @@ static void set_value(struct config_loader *l, enum setting_id id)
         refuse_value(l, id);
 }
 
-struct config *config_load(const struct config_sources *sources, bool need_secret, struct buffer *faults)
+struct config *config_load(const struct config_sources *sources, bool need_keys, struct buffer *faults)
 {
     size_t faults_before = faults->size;
     struct config_loader l = {.config = xcalloc(1, sizeof *l.config), .faults = faults};
@@ -147,7 +147,7 @@ struct config *config_load(const struct config_sources *sources, bool need_secre
     config_collect(&l, sources);
     for (size_t i = 0; i < SETTING_COUNT; i++)
         set_value(&l, (enum setting_id)i);
-    config_check_rules(&l, need_secret);
+    config_check_rules(&l, need_keys);
     for (size_t i = 0; i < SETTING_COUNT; i++)
         free(l.given[i].value);
     if (faults->size == faults_before)

@@ -50,7 +50,7 @@ void config_begin_fault(struct config_loader *l, struct config_origin from);
 void config_collect(struct config_loader *l, const struct config_sources *sources);
 
 /* Checks the values that are in place. */
-void config_check_rules(struct config_loader *l, bool need_secret);
+void config_check_rules(struct config_loader *l, bool need_keys);
 
 /* Digits, for bytes with a unit; nothing else may stand there. */
 bool config_parse_number(const char *text, bool bytes, int64_t *out);

@@ -81,16 +81,21 @@ enum { SECRET_LEAST = 32 }; /* HS256 wants a key as long as its hash */
 static void check_secret(struct config_loader *l)
 {
     size_t size = strlen(l->config->jwt_secret);
-    if (size == 0) {
-        buffer_print(l->faults,
-            "JWT_SECRET is not set; it must be the key of at least %d bytes that signs the tokens\n",
-            SECRET_LEAST);
-    } else if (size < SECRET_LEAST && !l->config->dev) {
-        config_begin_fault(l, l->given[SETTING_jwt_secret].from);
-        buffer_print(l->faults,
-            "JWT_SECRET has %zu bytes; it must have at least %d (shorter only with --dev)\n", size,
-            SECRET_LEAST);
-    }
+    if (size == 0 || size >= SECRET_LEAST || l->config->dev)
+        return;
+    config_begin_fault(l, l->given[SETTING_jwt_secret].from);
+    buffer_print(l->faults, "JWT_SECRET has %zu bytes; it must have at least %d (shorter only with --dev)\n",
+        size, SECRET_LEAST);
+}
+
+static void check_keys(struct config_loader *l)
+{
+    const struct config *c = l->config;
+    if (!c->jwt_secret[0] && !c->jwt_keys[0])
+        buffer_add_text(
+            l->faults, "JWT_SECRET and JWT_KEYS are not set; one of them must give the key of the tokens\n");
+    else
+        check_secret(l);
 }
 
 /* A log must hold some events of the largest size, or nobody could walk it. */
@@ -117,10 +122,10 @@ static void check_together(struct config_loader *l)
     check_fits(l, SETTING_catch_up_bytes, c->catch_up_bytes);
 }
 
-void config_check_rules(struct config_loader *l, bool need_secret)
+void config_check_rules(struct config_loader *l, bool need_keys)
 {
     check_texts(l);
-    if (need_secret)
-        check_secret(l);
+    if (need_keys)
+        check_keys(l);
     check_together(l);
 }

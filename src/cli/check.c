@@ -3,6 +3,7 @@
 #include "causeway/kafka.h"
 #include "causeway/memory.h"
 #include "causeway/postgres.h"
+#include "causeway/token.h"
 #include "causeway/yaml.h"
 
 #include <getopt.h>
@@ -94,15 +95,31 @@ static int check_catalogue(const char *path, const char *database)
     return fine ? 0 : 1;
 }
 
-static int check_settings(const struct config *config)
+static bool check_database(const struct config *config)
+{
+    struct buffer fault = {0};
+    bool fine = postgres_check_url(config->database_url, &fault);
+    if (!fine)
+        fprintf(stderr, "causeway: DATABASE_URL: %s\n", buffer_text(&fault));
+    buffer_finish(&fault);
+    return fine;
+}
+
+static bool check_keys(const struct config *config)
+{
+    struct buffer fault = {0};
+    struct token_settings settings = token_settings_of(config);
+    struct token_verifier *v = token_verifier_create(&settings, &fault);
+    if (!v)
+        fprintf(stderr, "causeway: %s\n", buffer_text(&fault));
+    token_verifier_destroy(v);
+    buffer_finish(&fault);
+    return v != NULL;
+}
+
+static bool check_kafka(const struct config *config)
 {
     char fault[256];
-    struct buffer database = {0};
-    if (!postgres_check_url(config->database_url, &database)) {
-        fprintf(stderr, "causeway: DATABASE_URL: %s\n", buffer_text(&database));
-        buffer_finish(&database);
-        return EXIT_SETTINGS;
-    }
     struct kafka_property *properties = xcalloc(config->kafka_count + 1, sizeof *properties);
     for (size_t i = 0; i < config->kafka_count; i++)
         properties[i] = (struct kafka_property){config->kafka[i].name, config->kafka[i].value};
@@ -111,9 +128,16 @@ static int check_settings(const struct config *config)
     free(properties);
     if (!fine)
         fprintf(stderr, "causeway: %s\n", fault);
-    else
-        puts("settings: fine");
-    return fine ? 0 : EXIT_SETTINGS;
+    return fine;
+}
+
+static int check_settings(const struct config *config)
+{
+    bool database = check_database(config), keys = check_keys(config), kafka = check_kafka(config);
+    if (!database || !keys || !kafka)
+        return EXIT_SETTINGS;
+    puts("settings: fine");
+    return 0;
 }
 
 int cli_check(int argc, char **argv)

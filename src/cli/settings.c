@@ -20,7 +20,7 @@ static bool read_dotenv(struct buffer *out)
     return true;
 }
 
-struct config *cli_config(const char *const *overrides, bool dev, bool need_secret)
+struct config *cli_config(const char *const *overrides, bool dev, bool need_keys)
 {
     struct buffer dotenv = {0}, faults = {0};
     bool found = read_dotenv(&dotenv);
@@ -30,7 +30,7 @@ struct config *cli_config(const char *const *overrides, bool dev, bool need_secr
         .overrides = overrides,
         .dev = dev,
     };
-    struct config *config = config_load(&sources, need_secret, &faults);
+    struct config *config = config_load(&sources, need_keys, &faults);
     if (!config)
         fprintf(stderr, "causeway: wrong settings\n%s", buffer_text(&faults));
     buffer_finish(&dotenv);

@@ -10,18 +10,21 @@
 #include <time.h>
 
 static const char usage[] =
-    "usage: causeway token --user ID [--ttl SECONDS] [--claims JSON] [--dev] [--set NAME=VALUE]...\n"
-    "Prints a token that serve accepts with the same settings: signed with JWT_SECRET, for development and "
-    "tests.\n"
+    "usage: causeway token --user ID [--ttl SECONDS] [--claims JSON] [--key FILE] [--kid KID] [--dev]\n"
+    "                      [--set NAME=VALUE]...\n"
+    "Prints a token that serve accepts with the same settings, for development and tests: signed with "
+    "JWT_SECRET,\nor with a private key whose public one serve has in JWT_KEYS.\n"
     "  --user ID         123 stands in the token as a number, everything else as a string; so does "
     "'\"123\"'\n"
     "  --ttl SECONDS     from now on (default 3600; negative: it has expired already)\n"
     "  --claims JSON     an object of further claims; they win over sub, iat, exp, iss and aud\n"
+    "  --key FILE        a private key, PEM: RSA signs with RS256, P-256 with ES256\n"
+    "  --kid KID         name of the key, as the JWK Set of serve has it\n"
     "  --dev             accept a JWT_SECRET of less than 32 bytes\n"
     "  --set NAME=VALUE  one setting\n";
 
 struct options {
-    const char *user, *claims;
+    const char *user, *claims, *key, *kid;
     int64_t ttl;
     const char **overrides;
     size_t count;
@@ -44,6 +47,8 @@ static int parse(int argc, char **argv, struct options *out)
         {"user", required_argument, NULL, 'u'},
         {"ttl", required_argument, NULL, 't'},
         {"claims", required_argument, NULL, 'c'},
+        {"key", required_argument, NULL, 'k'},
+        {"kid", required_argument, NULL, 'i'},
         {"set", required_argument, NULL, 's'},
         {"dev", no_argument, NULL, 'd'},
         {"help", no_argument, NULL, 'h'},
@@ -61,6 +66,12 @@ static int parse(int argc, char **argv, struct options *out)
             break;
         case 'c':
             out->claims = optarg;
+            break;
+        case 'k':
+            out->key = optarg;
+            break;
+        case 'i':
+            out->kid = optarg;
             break;
         case 's':
             out->overrides[out->count++] = optarg;
@@ -96,40 +107,50 @@ static bool add_user(struct buffer *out, const char *user)
 }
 
 /* A token that serve would refuse for its user is a mistake of the one who types. */
-static bool is_usable(const struct token_settings *settings, const char *token, const char *claims)
+static bool is_usable(const struct token_settings *settings, const char *token, const struct options *o)
 {
     struct token_claims found;
-    struct token_verifier *v = token_verifier_create(settings);
-    enum token_status status = token_verify(v, slice_of(token), (int64_t)time(NULL), &found);
+    struct buffer fault = {0};
+    struct token_verifier *v = token_verifier_create(settings, &fault);
+    enum token_status status = v ? token_verify(v, slice_of(token), (int64_t)time(NULL), &found) : TOKEN_KEY;
+    if (!v)
+        fprintf(stderr, "causeway token: %s\n", buffer_text(&fault));
+    else if (status != TOKEN_OK)
+        fprintf(stderr, "causeway token: serve will refuse this: %s\n", token_status_text(status));
+    if (v)
+        token_claims_finish(&found);
     token_verifier_destroy(v);
-    token_claims_finish(&found);
-    if (status == TOKEN_OK)
-        return true;
-    fprintf(stderr, "causeway token: serve will refuse this: %s\n", token_status_text(status));
-    return claims || status == TOKEN_EXPIRED; /* asked for */
+    buffer_finish(&fault);
+    return status == TOKEN_OK || status == TOKEN_EXPIRED || o->claims || o->key; /* asked for */
 }
 
 static int print_token(const struct config *config, const struct options *o)
 {
-    struct token_settings settings = {
-        .secret = slice_of(config->jwt_secret),
-        .user_claims = config->jwt_user_claims,
-        .issuer = config->jwt_issuer,
-        .audience = config->jwt_audience,
-        .leeway_seconds = config->jwt_leeway,
+    struct token_settings settings = token_settings_of(config);
+    struct buffer user = {0}, fault = {0};
+    struct token_issue what = {
+        .settings = &settings,
+        .key_file = o->key,
+        .kid = o->kid,
+        .now = (int64_t)time(NULL),
+        .ttl_seconds = o->ttl,
+        .extra_json = o->claims,
     };
-    struct buffer user = {0};
-    char *token = add_user(&user, o->user)
-                      ? token_issue(&settings, buffer_text(&user), (int64_t)time(NULL), o->ttl, o->claims)
-                      : NULL;
-    buffer_finish(&user);
+    char *token = NULL;
+    if (!add_user(&user, o->user))
+        buffer_add_text(&fault, "--user must be UTF-8");
+    else {
+        what.user_json = buffer_text(&user);
+        token = token_issue(&what, &fault);
+    }
     if (!token)
-        fputs("causeway token: --user must be UTF-8, --claims a JSON object, and the whole at most 8 KB\n",
-            stderr);
-    bool good = token && is_usable(&settings, token, o->claims);
+        fprintf(stderr, "causeway token: %s\n", buffer_text(&fault));
+    bool good = token && is_usable(&settings, token, o);
     if (good)
         puts(token);
     free(token);
+    buffer_finish(&user);
+    buffer_finish(&fault);
     return good ? 0 : EXIT_USAGE;
 }
 
@@ -138,7 +159,7 @@ int cli_token(int argc, char **argv)
     struct options o = {.ttl = 3600, .overrides = xcalloc((size_t)argc + 1, sizeof(char *))};
     int status = parse(argc, argv, &o);
     if (status < 0) {
-        struct config *config = cli_config(o.overrides, o.dev, true);
+        struct config *config = cli_config(o.overrides, o.dev, !o.key);
         status = config ? print_token(config, &o) : EXIT_SETTINGS;
         config_destroy(config);
     }

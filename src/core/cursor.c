@@ -1,5 +1,6 @@
 #include "causeway/cursor.h"
 
+#include "causeway/base64.h"
 #include "causeway/map.h"
 #include "causeway/varint.h"
 
@@ -13,54 +14,9 @@ enum {
     SUM_SEED = 0x6375,
 };
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 static uint16_t check_sum(const unsigned char *bytes, size_t size)
 {
     return (uint16_t)hash_bytes(bytes, size, SUM_SEED);
-}
-
-static size_t to_text(const unsigned char *in, size_t size, char *out)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < size; i += 3) {
-        uint32_t group = (uint32_t)in[i] << 16;
-        if (i + 1 < size)
-            group |= (uint32_t)in[i + 1] << 8;
-        if (i + 2 < size)
-            group |= in[i + 2];
-        out[n++] = alphabet[group >> 18];
-        out[n++] = alphabet[group >> 12 & 63];
-        if (i + 1 < size)
-            out[n++] = alphabet[group >> 6 & 63];
-        if (i + 2 < size)
-            out[n++] = alphabet[group & 63];
-    }
-    out[n] = '\0';
-    return n;
-}
-
-/* false: no base64url, or bits set that stand for nothing. */
-static bool from_text(struct slice text, unsigned char *out, size_t *size)
-{
-    if (text.size > CURSOR_TEXT_MAX || text.size % 4 == 1)
-        return false;
-    uint32_t group = 0;
-    unsigned bits = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        const char *found = text.data[i] ? strchr(alphabet, text.data[i]) : NULL;
-        if (!found)
-            return false;
-        group = group << 6 | (uint32_t)(found - alphabet);
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            out[n++] = (unsigned char)(group >> bits);
-        }
-    }
-    *size = n;
-    return (group & ((1U << bits) - 1)) == 0;
 }
 
 static size_t put_head(const struct cursor *c, bool complete, unsigned char *out)
@@ -95,7 +51,7 @@ size_t cursor_encode(const struct cursor *c, char out[CURSOR_TEXT_MAX + 1])
     uint16_t sum = check_sum(bytes, n);
     bytes[n++] = (unsigned char)(sum & 0xff);
     bytes[n++] = (unsigned char)(sum >> 8);
-    return to_text(bytes, n, out);
+    return base64url_encode(bytes, n, out);
 }
 
 static bool decode_body(struct slice in, struct cursor *out)
@@ -126,7 +82,7 @@ enum cursor_fault cursor_decode(struct slice text, struct cursor *out)
     unsigned char bytes[BINARY_MAX + 1];
     size_t size;
     *out = (struct cursor){0};
-    if (!from_text(text, bytes, &size) || size < 1 + SUM_BYTES)
+    if (text.size > CURSOR_TEXT_MAX || !base64url_decode(text, bytes, &size) || size < 1 + SUM_BYTES)
         return CURSOR_MALFORMED;
     size -= SUM_BYTES;
     if (check_sum(bytes, size) != (uint16_t)(bytes[size] | bytes[size + 1] << 8))

@@ -1,75 +1,25 @@
-/* libjwt 1.10 is used for one thing: is this HMAC right? (It compares in constant time, CVE-2024-25189, from
-   Debian's 1.10.2-1+deb12u1 on.) It is not asked anything else, because it takes the algorithm from the
-   token, accepts anything when the key is empty, never looks at exp or nbf, reads a float or a string exp as
-   0, and lets the last of duplicate claims win. So header and payload are decoded and scanned here, strictly,
-   and what a token says is judged here.
-
-   It refuses every `typ` but JWT, which rules out at+jwt (RFC 9068); those tokens are refused as malformed
-   rather than with a misleading word about their signature. */
+/* The verdict on a token. Nothing of it is believed before its signature holds, by a key that was chosen and
+   an algorithm that was fixed without asking the token more than which of our keys it means. */
 #include "causeway/token.h"
 
-#include "causeway/json.h"
-#include "causeway/memory.h"
+#include "token_internal.h"
 
-#include <jwt.h>
-#include <limits.h>
+#include "causeway/base64.h"
+#include "causeway/memory.h"
+#include "causeway/metrics.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 
-enum { USER_MAX_BYTES = 128 };
-
-/* Beyond 2^53 a JSON number is not exact for everybody who reads it, and no such moment will come. */
-static const int64_t TIME_MAX = INT64_C(1) << 53;
-
 struct token_verifier {
-    char *secret;
-    size_t secret_size;
-    char *user_claims; /* comma list, as configured */
-    char *issuer;
-    char *audience;
-    int64_t leeway;
+    struct token_rules rules;
+    bool fetched;
+    size_t cache_max;
+    pthread_mutex_t lock; /* of what follows */
+    struct token_keys **sources;
+    size_t source_count;
+    struct token_ring *ring;
 };
-
-struct segments {
-    struct slice header, payload, signature;
-};
-
-/* One decoded JSON segment. A zeroed struct is empty; finish it in any case. */
-struct segment {
-    struct buffer text;
-    struct json json;
-};
-
-static void segment_finish(struct segment *s)
-{
-    buffer_finish(&s->text);
-    json_finish(&s->json);
-}
-
-struct token_verifier *token_verifier_create(const struct token_settings *settings)
-{
-    /* An empty key would make libjwt accept every signature. */
-    CHECK(settings->secret.data && settings->secret.size > 0 && settings->secret.size <= INT_MAX);
-    struct token_verifier *v = xcalloc(1, sizeof *v);
-    v->secret = xstrndup(settings->secret.data, settings->secret.size);
-    v->secret_size = settings->secret.size;
-    v->user_claims = xstrdup(settings->user_claims);
-    v->issuer = xstrdup(settings->issuer ? settings->issuer : "");
-    v->audience = xstrdup(settings->audience ? settings->audience : "");
-    v->leeway = settings->leeway_seconds;
-    return v;
-}
-
-void token_verifier_destroy(struct token_verifier *v)
-{
-    if (!v)
-        return;
-    explicit_bzero(v->secret, v->secret_size);
-    free(v->secret);
-    free(v->user_claims);
-    free(v->issuer);
-    free(v->audience);
-    free(v);
-}
 
 void token_claims_finish(struct token_claims *claims)
 {
@@ -88,309 +38,251 @@ const char *token_status_text(enum token_status status)
     return texts[status];
 }
 
-static int sextet(char c)
+/* --- keys --- */
+
+static void count_keys(const struct token_verifier *v)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
+    int64_t keys[ALGORITHM_COUNT] = {0};
+    for (size_t i = 0; i < v->source_count; i++)
+        for (size_t n = 0; v->sources[i] && n < v->sources[i]->count; n++)
+            keys[token_key_algorithm(v->sources[i]->list[n])]++;
+    for (int i = 0; i < ALGORITHM_COUNT; i++)
+        metric_set(metric_label(METRIC_TOKEN_KEYS, token_algorithm_name((enum token_algorithm)i)), keys[i]);
 }
 
-/* Strict: no padding, no white space, no bits left over, so that one text has one encoding. */
-static bool base64url_decode(struct slice in, struct buffer *out)
+/* Within the lock, or before anybody else knows the verifier. */
+static void change_ring(struct token_verifier *v)
 {
-    uint32_t bits = 0;
-    unsigned held = 0;
-    for (size_t i = 0; i < in.size; i++) {
-        int value = sextet(in.data[i]);
-        if (value < 0)
+    token_ring_release(v->ring);
+    v->ring = token_ring_create(v->sources, v->source_count, v->cache_max);
+    count_keys(v);
+}
+
+static struct token_ring *current_ring(struct token_verifier *v)
+{
+    pthread_mutex_lock(&v->lock);
+    struct token_ring *r = token_ring_hold(v->ring);
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
+size_t token_verifier_sources(const struct token_verifier *v)
+{
+    return v->source_count;
+}
+
+static bool are_equal(const struct token_keys *a, const struct token_keys *b)
+{
+    return a == b || (a && b && memcmp(a->digest, b->digest, TOKEN_DIGEST_BYTES) == 0);
+}
+
+bool token_verifier_install(struct token_verifier *v, size_t source, struct token_keys *keys)
+{
+    pthread_mutex_lock(&v->lock);
+    struct token_keys *unused = keys;
+    bool changed = !are_equal(v->sources[source], keys);
+    if (changed) {
+        unused = v->sources[source];
+        v->sources[source] = keys;
+        change_ring(v);
+    }
+    pthread_mutex_unlock(&v->lock);
+    token_keys_release(unused);
+    return changed;
+}
+
+/* --- creating --- */
+
+struct token_settings token_settings_of(const struct config *config)
+{
+    return (struct token_settings){
+        .secret = slice_of(config->jwt_secret),
+        .key_files = config->jwt_keys,
+        .weak = config->dev,
+        .user_claims = config->jwt_user_claims,
+        .issuer = config->jwt_issuer,
+        .audience = config->jwt_audience,
+        .leeway_seconds = config->jwt_leeway,
+        .cache_max = (size_t)config->jwt_cache,
+    };
+}
+
+static void add_source(struct token_verifier *v, struct token_keys *keys)
+{
+    v->sources = xrealloc(v->sources, (v->source_count + 1) * sizeof(struct token_keys *));
+    v->sources[v->source_count++] = keys;
+}
+
+static bool add_file(
+    struct token_verifier *v, struct slice name, const struct token_settings *settings, struct buffer *fault)
+{
+    struct buffer notes = {0}, why = {0};
+    char *path = xstrndup(name.data, name.size);
+    struct token_keys *keys =
+        token_keys_of_file(path, &(struct token_keys_rules){.weak = settings->weak}, &notes, &why);
+    add_source(v, keys);
+    if (!keys)
+        buffer_print(fault, "JWT_KEYS: %s: %s", path, buffer_text(&why));
+    free(path);
+    buffer_finish(&notes);
+    buffer_finish(&why);
+    return keys != NULL;
+}
+
+static bool add_sources(struct token_verifier *v, const struct token_settings *settings, struct buffer *fault)
+{
+    const char *files = settings->key_files ? settings->key_files : "";
+    add_source(
+        v, settings->secret.size ? token_keys_of_secret(settings->secret, settings->weak, fault) : NULL);
+    if (settings->secret.size && !v->sources[0])
+        return false;
+    for (struct slice name = token_next_name(&files); name.size; name = token_next_name(&files))
+        if (!add_file(v, name, settings, fault))
             return false;
-        bits = (bits << 6 | (uint32_t)value) & 0xffff;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            buffer_add_byte(out, (char)(unsigned char)(bits >> held & 0xff));
-        }
-    }
-    return held < 6 && (bits & ((1U << held) - 1)) == 0;
-}
-
-static bool next_segment(struct slice *rest, struct slice *out)
-{
-    const char *dot = rest->size ? memchr(rest->data, '.', rest->size) : NULL;
-    if (!dot)
-        return false;
-    *out = (struct slice){rest->data, (size_t)(dot - rest->data)};
-    *rest = (struct slice){dot + 1, rest->size - out->size - 1};
+    add_source(v, NULL); /* what the URL will give */
     return true;
 }
 
-static bool split(struct slice token, struct segments *out)
+struct token_verifier *token_verifier_create(const struct token_settings *settings, struct buffer *fault)
 {
-    struct slice rest = token;
-    if (token.size > TOKEN_MAX_BYTES || !next_segment(&rest, &out->header) ||
-        !next_segment(&rest, &out->payload))
-        return false;
-    out->signature = rest; /* a fourth segment's dot is no base64url, and so refused there */
-
-    struct buffer bytes = {0};
-    bool good = base64url_decode(rest, &bytes);
-    buffer_finish(&bytes);
-    return good;
-}
-
-static bool segment_read(struct segment *s, struct slice encoded)
-{
-    return base64url_decode(encoded, &s->text) && json_scan(&s->json, s->text.data, s->text.size) &&
-           json_type(&s->json, 0) == JSON_OBJECT;
-}
-
-/* The text of a member; NULL data when it is absent or no string. */
-static struct slice member_text(const struct json *j, const char *name, struct buffer *scratch)
-{
-    return json_string(j, json_find(j, 0, slice_of(name)), scratch);
-}
-
-static bool is_jwt_type(struct slice type)
-{
-    return type.size == 3 && strncasecmp(type.data, "JWT", 3) == 0;
-}
-
-/* kid, jwk, jku and x5u are not looked at: there is one key, and it is ours. */
-static enum token_status judge_header(struct slice encoded)
-{
-    struct segment header = {0};
-    struct buffer scratch = {0};
-    enum token_status status = TOKEN_MALFORMED;
-    if (!segment_read(&header, encoded))
-        goto done;
-    status = TOKEN_ALGORITHM;
-    if (!slice_is(member_text(&header.json, "alg", &scratch), "HS256"))
-        goto done;
-    status = TOKEN_MALFORMED;
-    if (json_find(&header.json, 0, SLICE("crit")) != JSON_NONE)
-        goto done;
-    if (json_find(&header.json, 0, SLICE("typ")) != JSON_NONE &&
-        !is_jwt_type(member_text(&header.json, "typ", &scratch)))
-        goto done;
-    status = TOKEN_OK;
-done:
-    buffer_finish(&scratch);
-    segment_finish(&header);
-    return status;
-}
-
-/* A moment in whole seconds; `fallback` when absent; false when it is anything else. */
-static bool read_time(const struct json *j, const char *name, int64_t fallback, int64_t *out)
-{
-    uint32_t node = json_find(j, 0, slice_of(name));
-    *out = fallback;
-    if (node == JSON_NONE)
-        return true;
-    return json_is_integer(j, node) && json_int64(j, node, out) && *out >= 0 && *out <= TIME_MAX;
-}
-
-static bool signature_holds(const struct token_verifier *v, struct slice token)
-{
-    char text[TOKEN_MAX_BYTES + 1];
-    memcpy(text, token.data, token.size);
-    text[token.size] = '\0';
-    jwt_t *jwt = NULL;
-    if (jwt_decode(&jwt, text, (const unsigned char *)v->secret, (int)v->secret_size) != 0)
-        return false;
-    /* libjwt says NONE here when it did not check anything. */
-    bool holds = jwt_get_alg(jwt) == JWT_ALG_HS256;
-    jwt_free(jwt);
-    return holds;
-}
-
-static bool audience_accepted(const struct json *j, const char *wanted, struct buffer *scratch)
-{
-    uint32_t node = json_find(j, 0, SLICE("aud"));
-    if (json_type(j, node) != JSON_ARRAY)
-        return slice_is(json_string(j, node, scratch), wanted);
-    for (uint32_t at = json_first(j, node); at != JSON_NONE; at = json_after(j, node, at)) {
-        if (slice_is(json_string(j, at, scratch), wanted))
-            return true;
+    struct token_verifier *v = xcalloc(1, sizeof *v);
+    CHECK(pthread_mutex_init(&v->lock, NULL) == 0);
+    v->rules.user_claims = xstrdup(settings->user_claims);
+    v->rules.issuer = xstrdup(settings->issuer ? settings->issuer : "");
+    v->rules.audience = xstrdup(settings->audience ? settings->audience : "");
+    v->rules.leeway = settings->leeway_seconds;
+    v->fetched = settings->fetched;
+    v->cache_max = settings->cache_max;
+    if (!add_sources(v, settings, fault)) {
+        token_verifier_destroy(v);
+        return NULL;
     }
-    return false;
+    change_ring(v);
+    return v;
 }
 
-/* Takes the next name off a comma list; an empty one when the list has ended. */
-static struct slice next_name(const char **list)
+void token_verifier_destroy(struct token_verifier *v)
 {
-    const char *start = *list + strspn(*list, ", \t");
-    size_t size = strcspn(start, ", \t");
-    *list = start + size;
-    return (struct slice){start, size};
+    if (!v)
+        return;
+    token_ring_release(v->ring);
+    for (size_t i = 0; i < v->source_count; i++)
+        token_keys_release(v->sources[i]);
+    free(v->sources);
+    free(v->rules.user_claims);
+    free(v->rules.issuer);
+    free(v->rules.audience);
+    pthread_mutex_destroy(&v->lock);
+    free(v);
 }
 
-static bool is_plain(struct slice text)
-{
-    if (text.size < 1 || text.size > USER_MAX_BYTES)
-        return false;
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char byte = (unsigned char)text.data[i];
-        if (byte < 0x20 || byte == 0x7f)
-            return false;
-    }
-    return true;
-}
+/* --- judging --- */
 
-/* The first claim of the list that is there must do: a token whose sub is strange is not given a second try.
- */
-static bool read_user(
-    const struct json *j, const char *names, struct buffer *scratch, struct token_claims *claims)
-{
-    uint32_t node = JSON_NONE;
-    for (struct slice name = next_name(&names); name.size && node == JSON_NONE; name = next_name(&names))
-        node = json_find(j, 0, name);
-
-    struct slice user = json_is_integer(j, node) ? json_raw(j, node) : json_string(j, node, scratch);
-    if (!is_plain(user))
-        return false;
-    struct slice verbatim = json_verbatim(j, node);
-    claims->user = xstrndup(user.data, user.size);
-    claims->user_json = xstrndup(verbatim.data, verbatim.size);
-    return true;
-}
-
-static enum token_status judge_claims(
-    const struct token_verifier *v, const struct json *j, int64_t now, struct token_claims *claims)
-{
-    int64_t expires, starts;
-    if (!read_time(j, "exp", -1, &expires) || !read_time(j, "nbf", 0, &starts))
-        return TOKEN_MALFORMED;
-    if (expires < 0)
-        return TOKEN_NO_EXPIRY;
-    if (expires + v->leeway < now)
-        return TOKEN_EXPIRED;
-    if (starts > now + v->leeway)
-        return TOKEN_EARLY;
-
-    struct buffer scratch = {0};
-    enum token_status status = TOKEN_OK;
-    if (*v->issuer && !slice_is(member_text(j, "iss", &scratch), v->issuer))
-        status = TOKEN_ISSUER;
-    else if (*v->audience && !audience_accepted(j, v->audience, &scratch))
-        status = TOKEN_AUDIENCE;
-    else if (!read_user(j, v->user_claims, &scratch, claims))
-        status = TOKEN_NO_USER;
-    else
-        claims->expires = expires;
-    buffer_finish(&scratch);
-    return status;
-}
-
-/* Whether the payload is JSON at all is asked first, so that the answer is `malformed` and not `signature`,
-   as libjwt's would be; it tells a forger nothing that he does not know. What it says is only read once the
-   signature held. */
-enum token_status token_verify(
-    const struct token_verifier *v, struct slice token, int64_t now, struct token_claims *claims)
-{
-    *claims = (struct token_claims){0};
-    struct segments parts;
-    if (!split(token, &parts))
-        return TOKEN_MALFORMED;
-    enum token_status status = judge_header(parts.header);
-    if (status != TOKEN_OK)
-        return status;
-
-    struct segment payload = {0};
-    int64_t unused;
-    if (!segment_read(&payload, parts.payload) || !read_time(&payload.json, "exp", 0, &unused) ||
-        !read_time(&payload.json, "nbf", 0, &unused))
-        status = TOKEN_MALFORMED;
-    else if (!signature_holds(v, token))
-        status = TOKEN_SIGNATURE;
-    else
-        status = judge_claims(v, &payload.json, now, claims);
-    segment_finish(&payload);
-    return status;
-}
-
-/* Adds `"name":` behind a comma, unless the extra claims say it themselves. */
-static bool begin_claim(struct buffer *out, const struct json *extra, struct slice name)
-{
-    if (extra->used > 0 && json_find(extra, 0, name) != JSON_NONE)
-        return false;
-    if (out->size > 1)
-        buffer_add_byte(out, ',');
-    buffer_add_json_text(out, name);
-    buffer_add_byte(out, ':');
-    return true;
-}
-
-static void add_extra(struct buffer *out, const struct json *extra)
-{
-    for (uint32_t key = json_first(extra, 0); key != JSON_NONE; key = json_after(extra, 0, key)) {
-        if (out->size > 1)
-            buffer_add_byte(out, ',');
-        buffer_add_slice(out, json_verbatim(extra, key));
-        buffer_add_byte(out, ':');
-        buffer_add_slice(out, json_verbatim(extra, key + 1));
-    }
-}
-
-struct issue {
-    const struct token_settings *settings;
-    const char *user_json;
-    int64_t now, expires;
+/* One decoded segment. A zeroed struct is empty; finish it in any case. */
+struct segment {
+    struct buffer bytes;
+    struct json json;
 };
 
-static void add_claims(struct buffer *out, const struct issue *i, const struct json *extra)
+struct parts {
+    struct slice text; /* what is signed: the first two segments, as they came */
+    struct segment header, payload, signature;
+};
+
+static void parts_finish(struct parts *p)
 {
-    const char *names = i->settings->user_claims;
-    buffer_add_byte(out, '{');
-    if (begin_claim(out, extra, next_name(&names)))
-        buffer_add_text(out, i->user_json);
-    if (begin_claim(out, extra, SLICE("iat")))
-        buffer_print(out, "%lld", (long long)i->now);
-    if (begin_claim(out, extra, SLICE("exp")))
-        buffer_print(out, "%lld", (long long)i->expires);
-    if (i->settings->issuer && *i->settings->issuer && begin_claim(out, extra, SLICE("iss")))
-        buffer_add_json_text(out, slice_of(i->settings->issuer));
-    if (i->settings->audience && *i->settings->audience && begin_claim(out, extra, SLICE("aud")))
-        buffer_add_json_text(out, slice_of(i->settings->audience));
-    if (extra->used > 0)
-        add_extra(out, extra);
-    buffer_add_byte(out, '}');
+    struct segment *all[] = {&p->header, &p->payload, &p->signature};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        buffer_finish(&all[i]->bytes);
+        json_finish(&all[i]->json);
+    }
 }
 
-static char *sign(const struct token_settings *settings, const char *payload)
+static bool decode(struct segment *s, const char *from, const char *to)
 {
-    jwt_t *jwt = NULL;
-    if (jwt_new(&jwt) != 0)
-        return NULL;
-    char *token = NULL;
-    if (jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)settings->secret.data,
-            (int)settings->secret.size) == 0 &&
-        jwt_add_grants_json(jwt, payload) == 0)
-        token = jwt_encode_str(jwt);
-    jwt_free(jwt);
-    if (token && strlen(token) > TOKEN_MAX_BYTES) {
-        free(token);
-        token = NULL;
-    }
-    return token;
+    struct slice text = {from, (size_t)(to - from)};
+    return base64url_decode(text, buffer_reserve(&s->bytes, text.size + 1), &s->bytes.size);
 }
 
-char *token_issue(const struct token_settings *settings, const char *user_json, int64_t now,
-    int64_t ttl_seconds, const char *extra_json)
+/* A fourth segment's dot is no base64url, and so refused as part of the signature. */
+static bool split(struct slice token, struct parts *p)
 {
-    CHECK(settings->secret.data && settings->secret.size > 0 && settings->secret.size <= INT_MAX);
-    struct json extra = {0};
-    struct buffer payload = {0};
-    char *token = NULL;
-    if (!extra_json ||
-        (json_scan(&extra, extra_json, strlen(extra_json)) && json_type(&extra, 0) == JSON_OBJECT)) {
-        add_claims(&payload, &(struct issue){settings, user_json, now, now + ttl_seconds}, &extra);
-        token = sign(settings, buffer_text(&payload));
-    }
-    buffer_finish(&payload);
-    json_finish(&extra);
-    return token;
+    const char *end = token.data + token.size;
+    const char *first = token.size ? memchr(token.data, '.', token.size) : NULL;
+    const char *second = first ? memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
+    if (!second)
+        return false;
+    p->text = (struct slice){token.data, (size_t)(second - token.data)};
+    return decode(&p->header, token.data, first) && decode(&p->payload, first + 1, second) &&
+           decode(&p->signature, second + 1, end);
+}
+
+static bool scan(struct segment *s)
+{
+    return json_scan(&s->json, s->bytes.data, s->bytes.size);
+}
+
+static enum token_status judge_signature(
+    const struct token_verifier *v, struct token_ring *r, struct parts *p)
+{
+    struct token_header header;
+    struct buffer scratch = {0};
+    int64_t unused;
+    enum token_status status = TOKEN_MALFORMED;
+    if (scan(&p->header))
+        status = token_header_read(&p->header.json, &scratch, &header);
+    if (status == TOKEN_OK && (!scan(&p->payload) || !token_times_read(&p->payload.json, &unused, &unused)))
+        status = TOKEN_MALFORMED;
+    if (status == TOKEN_OK)
+        status = token_ring_verify(
+            r, header.algorithm, header.kid, v->fetched, p->text, buffer_slice(&p->signature.bytes));
+    buffer_finish(&scratch);
+    return status;
+}
+
+static enum token_status judge(const struct token_verifier *v, struct token_ring *r, struct slice token,
+    int64_t now, struct token_facts *facts)
+{
+    struct parts parts = {0};
+    enum token_status status = split(token, &parts) ? judge_signature(v, r, &parts) : TOKEN_MALFORMED;
+    if (status == TOKEN_OK)
+        status = token_claims_judge(&v->rules, &parts.payload.json, now, facts);
+    parts_finish(&parts);
+    return status;
+}
+
+/* From memory only the times must be judged again: keys are the same as long as this ring lives, and the
+   rules never change. */
+static enum token_status judge_once(
+    struct token_verifier *v, struct slice token, int64_t now, struct token_facts *facts, bool *cached)
+{
+    unsigned char digest[TOKEN_DIGEST_BYTES];
+    struct token_ring *r = current_ring(v);
+    enum token_status status;
+    token_digest(token, digest);
+    *cached = token_cache_find(token_ring_cache(r), digest, facts);
+    if (*cached)
+        status = token_times_judge(&v->rules, facts->claims.expires, facts->starts, now);
+    else
+        status = judge(v, r, token, now, facts);
+    if (status == TOKEN_OK && !*cached)
+        token_cache_put(token_ring_cache(r), digest, facts);
+    token_ring_release(r);
+    return status;
+}
+
+enum token_status token_verify(
+    struct token_verifier *v, struct slice token, int64_t now, struct token_claims *claims)
+{
+    struct token_facts facts = {0};
+    bool cached = false;
+    enum token_status status = TOKEN_MALFORMED;
+    if (token.size <= TOKEN_MAX_BYTES)
+        status = judge_once(v, token, now, &facts, &cached);
+    const char *result = status == TOKEN_OK ? (cached ? "cached" : "verified") : token_status_text(status);
+    metric_add(metric_label(METRIC_TOKENS, result), 1);
+    if (status != TOKEN_OK)
+        token_claims_finish(&facts.claims);
+    *claims = facts.claims;
+    return status;
 }

@@ -2,7 +2,7 @@
    numbers is read as it was written; and either makes a plan whose places are in order. clang
    -fsanitize=fuzzer,address,undefined over this file and
    src/core/{cursor,checkpoint,partitions,origin,resume}.c,
-   src/base/{buffer,map,memory,check,json_escape,utf8}.c, -Iinclude -D_GNU_SOURCE; run with
+   src/base/{base64,buffer,map,memory,check,json_escape,utf8}.c, -Iinclude -D_GNU_SOURCE; run with
    tests/fuzz/corpus/cursor. */
 #include "causeway/resume.h"
 

@@ -7,10 +7,10 @@
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 
-static struct config *load(const struct config_sources *sources, bool need_secret, struct buffer *faults)
+static struct config *load(const struct config_sources *sources, bool need_keys, struct buffer *faults)
 {
     buffer_clear(faults);
-    struct config *c = config_load(sources, need_secret, faults);
+    struct config *c = config_load(sources, need_keys, faults);
     assert_int_equal(c == NULL, faults->size > 0);
     return c;
 }
@@ -28,10 +28,10 @@ static struct config *load_environment(const char *const *environment)
 
 #define ENVIRONMENT(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static void assert_refused(const struct config_sources *sources, bool need_secret, const char *expected)
+static void assert_refused(const struct config_sources *sources, bool need_keys, const char *expected)
 {
     struct buffer faults = {0};
-    assert_null(load(sources, need_secret, &faults));
+    assert_null(load(sources, need_keys, &faults));
     assert_string_equal(buffer_text(&faults), expected);
     buffer_finish(&faults);
 }
@@ -207,7 +207,7 @@ static void settings_that_contradict_each_other_are_refused(void **state)
     config_destroy(load_environment(ENVIRONMENT("HOT_LOG_BYTES=4MiB", "PING_INTERVAL=59")));
 }
 
-static void the_secret_is_asked_for_by_those_who_need_it(void **state)
+static void keys_are_asked_for_by_those_who_need_them(void **state)
 {
     (void)state;
     struct buffer faults = {0};
@@ -215,7 +215,7 @@ static void the_secret_is_asked_for_by_those_who_need_it(void **state)
     const char *const *weak = ENVIRONMENT("JWT_SECRET=hunter2");
     const char *const *good = ENVIRONMENT("JWT_SECRET=" SECRET);
     static const char unset[] =
-        "JWT_SECRET is not set; it must be the key of at least 32 bytes that signs the tokens\n";
+        "JWT_SECRET and JWT_KEYS are not set; one of them must give the key of the tokens\n";
     assert_refused(&(struct config_sources){.environment = none}, true, unset);
     assert_refused(&(struct config_sources){.environment = none, .dev = true}, true, unset);
     assert_refused(&(struct config_sources){.environment = weak}, true,
@@ -227,6 +227,9 @@ static void the_secret_is_asked_for_by_those_who_need_it(void **state)
     config_destroy(c);
     c = load(&(struct config_sources){.environment = good}, true, &faults);
     assert_string_equal(c->jwt_secret, SECRET);
+    config_destroy(c);
+    c = load(&(struct config_sources){.environment = ENVIRONMENT("JWT_KEYS=a.json, b.pem")}, true, &faults);
+    assert_string_equal(c->jwt_keys, "a.json,b.pem"); /* other keys will do */
     config_destroy(c);
     buffer_finish(&faults);
 }
@@ -278,7 +281,7 @@ static void all_faults_are_reported_at_once(void **state)
         ".env line 3: not of the form NAME=value\n"
         "environment: EVENT_MAX_BYTES must be a number of bytes such as 65536, 64KiB or 1MiB, 1KiB to 16MiB; "
         "it is \"1\"\n"
-        "JWT_SECRET is not set; it must be the key of at least 32 bytes that signs the tokens\n"
+        "JWT_SECRET and JWT_KEYS are not set; one of them must give the key of the tokens\n"
         "LIFE_TIMEOUT (3 s) must be greater than PING_INTERVAL (30 s)\n");
 }
 
@@ -389,7 +392,7 @@ int main(void)
         cmocka_unit_test(origins_have_no_path),
         cmocka_unit_test(words_are_from_their_lists),
         cmocka_unit_test(settings_that_contradict_each_other_are_refused),
-        cmocka_unit_test(the_secret_is_asked_for_by_those_who_need_it),
+        cmocka_unit_test(keys_are_asked_for_by_those_who_need_them),
         cmocka_unit_test(unknown_names_are_refused_with_the_nearest_known_one),
         cmocka_unit_test(the_rest_of_the_environment_is_nobodys_business),
         cmocka_unit_test(kafka_properties_that_the_program_sets_itself_are_refused),

@@ -1,9 +1,10 @@
 #include "unit.h"
 
+#include "token_forge.h"
+
 #include "causeway/memory.h"
 #include "causeway/token.h"
 
-#include <openssl/hmac.h>
 #include <stdlib.h>
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -13,22 +14,6 @@ enum { NOW = 1700000000, LEEWAY = 30 };
 
 static const struct token_settings plain = {
     .secret = {SECRET, sizeof SECRET - 1}, .user_claims = "sub,userId,id", .leeway_seconds = LEEWAY};
-
-static const char *const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static void add_base64url(struct buffer *out, const void *data, size_t size)
-{
-    const unsigned char *bytes = data;
-    unsigned held = 0, bits = 0;
-    for (size_t i = 0; i < size; i++) {
-        bits = bits << 8 | bytes[i];
-        for (held += 8; held >= 6; held -= 6)
-            buffer_add_byte(out, alphabet[bits >> (held - 6) & 63]);
-        bits &= 0xff;
-    }
-    if (held > 0)
-        buffer_add_byte(out, alphabet[bits << (6 - held) & 63]);
-}
 
 static void add_signature(struct buffer *out, const char *secret)
 {
@@ -53,9 +38,12 @@ static struct buffer forge(struct slice header, struct slice payload, const char
 static enum token_status verify(
     const struct token_settings *settings, struct slice token, struct token_claims *claims)
 {
-    struct token_verifier *v = token_verifier_create(settings);
+    struct buffer fault = {0};
+    struct token_verifier *v = token_verifier_create(settings, &fault);
+    assert_non_null(v);
     enum token_status status = token_verify(v, token, NOW, claims);
     token_verifier_destroy(v);
+    buffer_finish(&fault);
     return status;
 }
 
@@ -118,7 +106,17 @@ static void headers_are_judged_before_signatures(void **state)
         {"{\"alg\":\"HS256\\u0000\"}", TOKEN_MALFORMED},
         {"{\"alg\":\"HS256\",\"crit\":[\"exp\"]}", TOKEN_MALFORMED},
         {"{\"alg\":\"HS256\",\"crit\":null}", TOKEN_MALFORMED},
-        {"{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", TOKEN_MALFORMED},
+        {"{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", TOKEN_OK},
+        {"{\"alg\":\"HS256\",\"typ\":\"application/at+JWT\"}", TOKEN_OK},
+        {"{\"alg\":\"HS256\",\"typ\":\"application/\"}", TOKEN_MALFORMED},
+        {"{\"alg\":\"HS256\",\"typ\":\"dpop+jwt\"}", TOKEN_MALFORMED},
+        {"{\"alg\":\"HS256\",\"typ\":\"\"}", TOKEN_MALFORMED},
+        {"{\"alg\":\"HS256\",\"kid\":\"\"}", TOKEN_OK},
+        {"{\"alg\":\"HS256\",\"kid\":null}", TOKEN_MALFORMED},
+        {"{\"alg\":\"HS256\",\"kid\":1}", TOKEN_MALFORMED},
+        {"{\"alg\":\"HS256\",\"kid\":[\"a\"]}", TOKEN_MALFORMED},
+        {"{\"alg\":\"HS256\",\"kid\":\"a\",\"kid\":\"b\"}", TOKEN_MALFORMED},
+        {"{\"alg\":\"HS256\",\"x5u\":\"file:///etc/passwd\",\"x5c\":[\"MIIB\"]}", TOKEN_OK},
         {"{\"alg\":\"HS256\",\"typ\":\"JWE\"}", TOKEN_MALFORMED},
         {"{\"alg\":\"HS256\",\"typ\":7}", TOKEN_MALFORMED},
         {"{\"alg\":\"HS256\"} ,", TOKEN_MALFORMED},
@@ -389,13 +387,27 @@ static void the_user_keeps_its_json_type(void **state)
     expect_forged(HEADER, claim, TOKEN_NO_USER);
 }
 
+static char *issue(const struct token_settings *settings, const char *user_json, const char *extra_json)
+{
+    struct buffer fault = {0};
+    char *token = token_issue(&(struct token_issue){.settings = settings,
+                                  .user_json = user_json,
+                                  .now = NOW,
+                                  .ttl_seconds = 3600,
+                                  .extra_json = extra_json},
+        &fault);
+    assert_int_equal(token == NULL, fault.size > 0);
+    buffer_finish(&fault);
+    return token;
+}
+
 static void issued_tokens_verify(void **state)
 {
     (void)state;
     struct token_settings strict = plain;
     strict.issuer = "us";
     strict.audience = "causeway";
-    char *token = token_issue(&strict, "123", NOW, 3600, "{\"role\":\"admin\"}");
+    char *token = issue(&strict, "123", "{\"role\":\"admin\"}");
     struct token_claims claims;
     assert_int_equal(verify(&strict, slice_of(token), &claims), TOKEN_OK);
     assert_string_equal(claims.user_json, "123");
@@ -403,18 +415,18 @@ static void issued_tokens_verify(void **state)
     token_claims_finish(&claims);
     free(token);
 
-    token = token_issue(&plain, "\"ann\"", NOW, 60, NULL);
+    token = issue(&plain, "\"ann\"", NULL);
     assert_int_equal(verify(&plain, slice_of(token), &claims), TOKEN_OK);
     assert_string_equal(claims.user_json, "\"ann\"");
     token_claims_finish(&claims);
     free(token);
 
-    token = token_issue(&plain, "1", NOW, 60, "{\"exp\":5,\"sub\":\"bob\"}"); /* extra claims win */
+    token = issue(&plain, "1", "{\"exp\":5,\"sub\":\"bob\"}"); /* extra claims win */
     expect(&plain, slice_of(token), TOKEN_EXPIRED, "issued as expired");
     free(token);
-    assert_null(token_issue(&plain, "1", NOW, 60, "[]"));
-    assert_null(token_issue(&plain, "1", NOW, 60, "{"));
-    assert_null(token_issue(&plain, "1", NOW, 60, "{\"a\":1,\"a\":2}"));
+    assert_null(issue(&plain, "1", "[]"));
+    assert_null(issue(&plain, "1", "{"));
+    assert_null(issue(&plain, "1", "{\"a\":1,\"a\":2}"));
 }
 
 int main(void)
