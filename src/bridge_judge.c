@@ -33,23 +33,43 @@ void judge_destroy(struct judge *g)
     free(g);
 }
 
+/* Whether this is the first of its kind on the topic: only that one is logged. */
+static bool is_news(struct judge *g, const struct record *r, const char *kind, struct slice type)
+{
+    struct buffer key = {0};
+    buffer_print(&key, "%.*s %s %.*s", SLICE_ARGS(r->topic), kind, SLICE_ARGS(type));
+    bool news = !map_find(g->told, buffer_slice(&key));
+    if (news)
+        map_set(g->told, buffer_slice(&key), g);
+    buffer_finish(&key);
+    return news;
+}
+
 /* Once per topic and reason in the log; every one in the metric. */
 static void tell_rejected(struct judge *g, const struct record *r, enum reject why, struct slice detail)
 {
     metric_add(metric_label(METRIC_REJECTED, reject_label(why)), 1);
-    if (why == REJECT_IGNORED)
+    if (why == REJECT_IGNORED || !is_news(g, r, reject_label(why), SLICE("")))
         return;
-    struct buffer key = {0};
-    buffer_print(&key, "%.*s %s", SLICE_ARGS(r->topic), reject_label(why));
-    if (!map_find(g->told, buffer_slice(&key))) {
-        map_set(g->told, buffer_slice(&key), g);
+    log_warn("ingest",
+        "record skipped reason=%s topic=%.*s partition=%d offset=%lld: %s%s%.*s (further ones are only "
+        "counted)",
+        reject_label(why), SLICE_ARGS(r->topic), r->partition, (long long)r->offset, reject_text(why),
+        detail.size ? ": " : "", SLICE_ARGS(detail));
+}
+
+/* Once per topic and type in the log; every one in the metric. */
+static void tell_warned(
+    struct judge *g, const struct record *r, struct slice type, const struct schema_fault *fault)
+{
+    metric_add(metric_label(METRIC_WARNED, catalogue_find_topic(g->catalogue, r->topic)->name.data), 1);
+    if (is_news(g, r, "warned", type))
         log_warn("ingest",
-            "record skipped reason=%s topic=%.*s partition=%d offset=%lld: %s%s%.*s (further ones are only "
-            "counted)",
-            reject_label(why), SLICE_ARGS(r->topic), r->partition, (long long)r->offset, reject_text(why),
-            detail.size ? ": " : "", SLICE_ARGS(detail));
-    }
-    buffer_finish(&key);
+            "payload breaks its schema topic=%.*s partition=%d offset=%lld type=%.*s: at '%.*s', %s: %.*s "
+            "(it is "
+            "delivered; further ones are only counted)",
+            SLICE_ARGS(r->topic), r->partition, (long long)r->offset, SLICE_ARGS(type),
+            SLICE_ARGS(fault->pointer), fault->keyword, SLICE_ARGS(fault->message));
 }
 
 size_t judge_record(
@@ -64,5 +84,7 @@ size_t judge_record(
     }
     if (why != REJECT_NONE && first_time)
         tell_rejected(g, r, why, routed.detail);
+    else if (routed.fault && first_time)
+        tell_warned(g, r, routed.type, routed.fault);
     return appended;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "causeway/document.h"
+#include "causeway/schema.h"
 
 #include <stdint.h>
 
@@ -36,9 +37,13 @@ struct operation {
     size_t except_count;
 };
 
+/* What happens to a record whose payload breaks its schema: nothing looks, it is told, it is rejected. */
+enum validation { VALIDATION_OFF, VALIDATION_WARN, VALIDATION_ENFORCE };
+
 /* A message that services publish: the operations it leaves under. */
 struct source_message {
     struct slice type;
+    const struct schema *schema; /* of the payload; NULL when validation is off */
     const struct operation *const *operations;
     size_t operation_count;
 };
@@ -49,7 +54,8 @@ struct topic {
     const struct source_message *messages; /* sorted by size and bytes of the type */
     size_t message_count;
     const struct source_message *tombstone; /* what a null value means here; NULL: ignored */
-    bool wanted;                            /* some message leaves under an operation: worth reading */
+    enum validation validation;
+    bool wanted; /* some message leaves under an operation: worth reading */
 };
 
 struct lookup {

@@ -11,6 +11,8 @@
     X(BUILD_INFO, GAUGE, "causeway_build_info", "Always 1; the label tells the version.", "version")         \
     X(RECORDS, COUNTER, "causeway_kafka_records_total", "Records read from Kafka.", "topic")                 \
     X(REJECTED, COUNTER, "causeway_kafka_records_rejected_total", "Records skipped, by reason.", "reason")   \
+    X(WARNED, COUNTER, "causeway_kafka_records_warned_total",                                                \
+        "Records delivered although their payload breaks its schema.", "topic")                              \
     X(KAFKA_UP, GAUGE, "causeway_kafka_up", "1 while every partition is assigned and a broker answers.", "") \
     X(LAG, GAUGE, "causeway_kafka_lag_records", "Records between the position and the high watermark.",      \
         "partition")                                                                                         \

@@ -13,6 +13,7 @@
     X(NOT_OBJECT, "not_object", "the value is not a JSON object")                                            \
     X(NO_TYPE, "no_type", "no ce_type or type header and no string member \"type\"")                         \
     X(NO_DATA, "no_data", "the value has a type but no member \"data\"")                                     \
+    X(INVALID, "invalid", "the payload breaks its schema, and the channel enforces it")                      \
     X(MISSING_FIELD, "missing_field", "a field that a room needs is missing or null")                        \
     X(BAD_FIELD, "bad_field", "a field that a room needs is no string or integer of 1 to 128 plain bytes")   \
     X(TOO_LARGE, "too_large", "the value is larger than EVENT_MAX_BYTES")                                    \
@@ -43,6 +44,9 @@ struct routed {
     const struct delivery *deliveries;
     size_t delivery_count;
     struct slice detail; /* after a rejection: which field, or which byte and why */
+    /* Where the payload breaks its schema: with REJECT_INVALID, or with REJECT_NONE where the channel only
+       warns; else NULL. */
+    const struct schema_fault *fault;
 };
 
 struct router;

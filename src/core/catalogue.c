@@ -51,6 +51,7 @@ void catalogue_release(struct catalogue *c)
     for (struct catalogue_template *t = c->templates; t; t = t->next)
         template_destroy(t->template);
     map_destroy(c->topics_by_name);
+    schema_set_destroy(c->schemas);
     arena_finish(&c->memory);
     free(c);
 }

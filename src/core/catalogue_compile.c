@@ -107,25 +107,6 @@ static enum channel_kind channel_kind(struct compiler *k, const struct channel *
 
 /* --- messages --- */
 
-/* The schema of a payload may stand in an envelope that names its format. */
-static const struct node *payload_schema(const struct node *message)
-{
-    const struct node *payload = node_find(message, "payload");
-    const struct node *schema = node_find(payload, "schema");
-    return schema && node_find(payload, "schemaFormat") ? schema : payload;
-}
-
-static void check_payload(struct compiler *k, const struct channel_message *message)
-{
-    const struct node *type = node_find(payload_schema(message->node), "type");
-    for (size_t i = 0; i < compile_items(type); i++) {
-        if (slice_is(node_text(compile_item(type, i)), "string"))
-            compile_fault(k, compile_item(type, i),
-                "the payload of message '%.*s' is a bare string; wrap it in an object",
-                SLICE_ARGS(message->type));
-    }
-}
-
 static void read_messages(struct compiler *k, struct channel *ch)
 {
     const struct node *messages = node_find(ch->node, "messages");
@@ -147,7 +128,7 @@ static void read_messages(struct compiler *k, struct channel *ch)
         struct slice type = name ? compile_text(k, name, node, "the name of a message") : key;
         struct channel_message *message = &ch->messages[ch->message_count++];
         *message = (struct channel_message){key, type, node_value_raw(messages, i), node};
-        check_payload(k, message);
+        compile_check_payload(k, message);
     }
 }
 
@@ -167,7 +148,7 @@ static void check_distinct_types(struct compiler *k, const struct channel *ch)
 
 static const struct source_message *find_tombstone(struct compiler *k, const struct channel *ch)
 {
-    static const char *const known[] = {"tombstone", NULL};
+    static const char *const known[] = {"tombstone", "validation", NULL};
     const struct node *extension = node_find(ch->node, "x-causeway"),
                       *name = node_find(extension, "tombstone");
     if (!compile_keys(k, extension, "x-causeway of a Kafka channel", known) || !name)
@@ -201,6 +182,7 @@ static void compile_topic(struct compiler *k, struct channel *ch, struct slice a
     ch->topic = topic;
     check_distinct_types(k, ch);
     topic->tombstone = find_tombstone(k, ch);
+    compile_validation(k, ch);
 }
 
 /* --- WebSocket channels --- */
@@ -324,9 +306,12 @@ static void compile_document(struct compiler *k)
 
 struct catalogue *catalogue_compile(const struct document *d, struct catalogue_faults *faults)
 {
-    struct compiler k = {.root = document_root(d, 0), .c = catalogue_create(), .faults = faults};
+    struct compiler k = {
+        .document = d, .root = document_root(d, 0), .c = catalogue_create(), .faults = faults};
     size_t before = faults->count;
     compile_document(&k);
+    if (k.schemas)
+        k.c->schemas = schema_builder_finish(k.schemas);
     free(k.links);
     if (faults->count == before)
         return k.c;

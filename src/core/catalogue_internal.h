@@ -1,5 +1,6 @@
 /* What the files that compile a catalogue share. catalogue.c owns the compiled object and its memory,
-   catalogue_compile.c finds channels and their messages, catalogue_lookups.c the lookups, catalogue_rooms.c
+   catalogue_compile.c finds channels and their messages, catalogue_schemas.c the schemas of payloads,
+   catalogue_lookups.c the lookups, catalogue_rooms.c
    the rooms, catalogue_operations.c what leaves where, catalogue_faults.c reads texts and says what is wrong.
  */
 #pragma once
@@ -28,6 +29,7 @@ struct catalogue {
     size_t lookup_count;
     const struct lookup *principal;
     struct map *topics_by_name;
+    struct schema_set *schemas;
 };
 
 struct catalogue *catalogue_create(void);
@@ -65,6 +67,7 @@ struct compiled_link {
 };
 
 struct compiler {
+    const struct document *document;
     const struct node *root;
     struct catalogue *c;
     struct catalogue_faults *faults;
@@ -72,6 +75,7 @@ struct compiler {
     size_t channel_count;
     struct compiled_link *links;
     size_t link_count, link_capacity;
+    struct schema_builder *schemas;
 };
 
 /* --- faults and texts --- */
@@ -105,6 +109,13 @@ struct channel *compile_match_channel(struct compiler *k, const struct node *ref
 
 /* The message of the channel that a $ref means, or NULL. */
 struct channel_message *compile_match_message(struct channel *ch, const struct node *reference);
+
+/* --- schemas --- */
+
+/* A fault when the payload is a bare string, which Socket.IO clients could not tell from a cursor. */
+void compile_check_payload(struct compiler *k, const struct channel_message *message);
+/* What a Kafka channel says about validation, and the schemas that it needs for that. */
+void compile_validation(struct compiler *k, struct channel *ch);
 
 /* --- lookups --- */
 

@@ -21,6 +21,7 @@ struct targets {
 
 struct router {
     struct decoder decoder;
+    struct schema_checker checker;
     struct buffer
         scratch[TEMPLATE_PLACEHOLDERS_MAX]; /* one per placeholder: their values are needed together */
     struct targets **targets;               /* by delivery */
@@ -87,6 +88,7 @@ void router_destroy(struct router *r)
     if (!r)
         return;
     decoder_finish(&r->decoder);
+    schema_checker_finish(&r->checker);
     for (size_t i = 0; i < TEMPLATE_PLACEHOLDERS_MAX; i++)
         buffer_finish(&r->scratch[i]);
     for (size_t i = 0; i < r->capacity; i++) {
@@ -303,6 +305,23 @@ static enum reject deliver(struct expansion *e, const struct operation *op, size
     return reject;
 }
 
+/* A tombstone has no payload that a schema could describe. */
+static enum reject validate(
+    struct router *r, const struct topic *topic, const struct decoded *decoded, struct routed *out)
+{
+    const struct schema *schema = decoded->message->schema;
+    const struct schema_fault *f = &r->checker.fault;
+    if (!schema || decoded->payload_node == JSON_NONE ||
+        schema_holds(schema, &r->decoder.json, decoded->payload_node, &r->checker))
+        return REJECT_NONE;
+    out->fault = f;
+    if (topic->validation != VALIDATION_ENFORCE)
+        return REJECT_NONE;
+    buffer_print(&r->decoder.detail, "type %.*s, at '%.*s', %s: %.*s", SLICE_ARGS(decoded->message->type),
+        SLICE_ARGS(f->pointer), f->keyword, SLICE_ARGS(f->message));
+    return REJECT_INVALID;
+}
+
 static enum reject route(
     struct router *r, const struct catalogue *c, const struct record *record, struct routed *out)
 {
@@ -310,6 +329,8 @@ static enum reject route(
     struct decoded decoded;
     buffer_clear(&r->decoder.detail);
     enum reject reject = topic ? decode_record(&r->decoder, topic, record, &decoded) : REJECT_IGNORED;
+    if (reject == REJECT_NONE)
+        reject = validate(r, topic, &decoded, out);
     if (reject != REJECT_NONE)
         return reject;
     const struct source_message *message = decoded.message;
@@ -335,6 +356,7 @@ enum reject route_record(
     *out = (struct routed){0};
     enum reject reject = route(r, c, record, out);
     if (reject != REJECT_NONE)
-        *out = (struct routed){.detail = buffer_slice(&r->decoder.detail)};
+        *out = (struct routed){.detail = buffer_slice(&r->decoder.detail),
+            .fault = reject == REJECT_INVALID ? out->fault : NULL};
     return reject;
 }

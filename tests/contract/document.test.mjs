@@ -184,6 +184,7 @@ describe('x-causeway', () => {
       ['room', { allow: [{ join: 'automatic', when: { role: 'admin' } }] }, { allow: [{ wenn: { role: 'admin' } }] }],
       ['lookup', { sql: 'SELECT $1', params: ['{room.taskId}'] }, { sql: 'SELECT $1', params: ['{taskId}'] }],
       ['kafkaChannel', { tombstone: 'task.deleted' }, { tombstones: 'task.deleted' }],
+      ['kafkaChannel', { validation: 'enforce' }, { validation: true }],
       ['clientChannel', { payload: 'payload' }, { payload: 'type' }],
     ];
     for (const [part, good, bad] of pairs) {

@@ -371,6 +371,8 @@ static void faults_of_channels(void **state)
             "the address of a channel is no text; it must be a text"},
         {"{tombstone: order.deleted}", "{tombstone: order.gone}", "    x-causeway: {tombstone",
             "channel 'orders' has no message named 'order.gone'; tombstone names one of its messages"},
+        {"{tombstone: order.deleted}", "{tombstone: order.deleted, validation: strict}", NULL,
+            "validation is 'strict'; it must be off, warn or enforce"},
         {"{tombstone: order.deleted}", "{tombstne: order.deleted}", NULL,
             "x-causeway of a Kafka channel has no member 'tombstne'; the nearest known name is 'tombstone'"},
         {"{payload: body}", "{playload: body}", NULL,
@@ -393,6 +395,43 @@ static void faults_of_channels(void **state)
             "channel 'shelf' is no map; it has address and messages"},
     };
     check_faults(table, sizeof table / sizeof *table);
+}
+
+/* A schema counts where its channel asks for validation, and nowhere else. */
+static void faults_of_validation(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *payload, *fault;
+    } table[] = {
+        {"", "message 'order.created' has no schema of its payload, so validation has nothing to go by; "
+             "describe the "
+             "payload"},
+        {", payload: {type: objekt}",
+            "type 'objekt' is unknown; there are null, boolean, integer, number, string, array, object"},
+        {", payload: {items: {format: color}}", "format 'color' is none that is checked"},
+        {", payload: {schemaFormat: 'application/vnd.apache.avro+json', schema: {type: record}}",
+            "payloads of schemaFormat 'application/vnd.apache.avro+json' are not validated; it must be "
+            "application/schema+json;version=draft-07"},
+    };
+    char *on = text_with(shop, "    address: archive.v1\n",
+        "    address: archive.v1\n    x-causeway: {validation: enforce}\n");
+    catalogue_release(catalogue_from_text(on));
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct catalogue_faults faults = {0};
+        const char *find = "order.created, payload: {type: object}";
+        char replace[256];
+        snprintf(replace, sizeof replace, "order.created%s", table[i].payload);
+        char *off = text_with(shop, find, replace), *wrong = text_with(on, find, replace);
+        catalogue_release(catalogue_from_text(off));
+        assert_null(catalogue_try_text(wrong, &faults));
+        if (faults.count != 1 || !strstr(buffer_text(&faults.text), table[i].fault))
+            fail_msg("'%s' gives\n%s", table[i].payload, buffer_text(&faults.text));
+        catalogue_faults_finish(&faults);
+        free(off);
+        free(wrong);
+    }
+    free(on);
 }
 
 static void faults_of_operations(void **state)
@@ -664,6 +703,7 @@ int main(void)
         cmocka_unit_test(other_spellings_mean_the_same),
         cmocka_unit_test(a_topic_without_operations_is_not_wanted),
         cmocka_unit_test(faults_of_channels),
+        cmocka_unit_test(faults_of_validation),
         cmocka_unit_test(faults_of_operations),
         cmocka_unit_test(faults_of_lookups),
         cmocka_unit_test(faults_of_rooms),

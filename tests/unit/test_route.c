@@ -4,89 +4,111 @@
 
 #include "causeway/route.h"
 
-static const char shop[] = "asyncapi: 3.0.0\n"
-                           "servers: {log: {host: k, protocol: kafka}, door: {host: h, protocol: ws}}\n"
-                           "channels:\n"
-                           "  orders:\n"
-                           "    address: orders.v1\n"
-                           "    servers: [{$ref: '#/servers/log'}]\n"
-                           "    x-causeway: {tombstone: order.deleted}\n"
-                           "    messages:\n"
-                           "      created: {name: order.created}\n"
-                           "      changed: {name: order.changed}\n"
-                           "      moved: {name: order.moved}\n"
-                           "      shared: {name: order.shared}\n"
-                           "      beside: {name: order.beside}\n"
-                           "      people: {name: order.people}\n"
-                           "      order.deleted: {}\n"
-                           "      unused: {name: order.unused}\n"
-                           "  idle:\n"
-                           "    address: idle.v1\n"
-                           "    servers: [{$ref: '#/servers/log'}]\n"
-                           "    messages: {seen: {name: seen}}\n"
-                           "  clients:\n"
-                           "    address: /\n"
-                           "    servers: [{$ref: '#/servers/door'}]\n"
-                           "    messages: {event: {name: event}}\n"
-                           "operations:\n"
-                           "  sendNewOrder:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/created'}\n"
-                           "      to: [admin-orders, 'city-{city_id}-orders', admin-orders]\n"
-                           "      except: ['user-{actor_id?}']\n"
-                           "  sendOrderCreated:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/created'}\n"
-                           "      to: ['user-{user_id}']\n"
-                           "  sendOrderChanged:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/changed'}\n"
-                           "      to: ['user-{$key}', 'user-{$headers.user.id?}']\n"
-                           "  sendMoved:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/moved'}\n"
-                           "      to: ['city-{order.from.city?}-orders', 'city-{order.to.city}-orders']\n"
-                           "  sendShared:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/shared'}\n"
-                           "      to: ['user-{ids[]}', 'user-{owner?}']\n"
-                           "      except: ['user-{muted[]?}']\n"
-                           "  sendBeside:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/beside'}\n"
-                           "      to: ['user-{$record.audience.user}', 'user-{$record.watchers[]?}']\n"
-                           "  sendPeople:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/people'}\n"
-                           "      to: ['seat-{hall}-{people[].user.id}', 'seat-{hall}-{people[].seat?}']\n"
-                           "  sendDeleted:\n"
-                           "    action: send\n"
-                           "    channel: {$ref: '#/channels/clients'}\n"
-                           "    x-causeway:\n"
-                           "      from: {$ref: '#/channels/orders/messages/order.deleted'}\n"
-                           "      to: ['user-{$key}', 'user-{name?}']\n"
-                           "x-causeway:\n"
-                           "  principal: {lookup: user}\n"
-                           "  lookups: {user: {sql: 'SELECT $1', params: ['{token.user}']}}\n"
-                           "  rooms:\n"
-                           "    admin-orders: {join: automatic, allow: [{}]}\n"
-                           "    city-{city_id}-orders: {join: request, allow: [{}]}\n"
-                           "    user-{user_id}: {join: request, allow: [{}]}\n"
-                           "    seat-{hall}-{seat}: {join: request, allow: [{}]}\n";
+static const char shop[] =
+    "asyncapi: 3.0.0\n"
+    "servers: {log: {host: k, protocol: kafka}, door: {host: h, protocol: ws}}\n"
+    "channels:\n"
+    "  orders:\n"
+    "    address: orders.v1\n"
+    "    servers: [{$ref: '#/servers/log'}]\n"
+    "    x-causeway: {tombstone: order.deleted}\n"
+    "    messages:\n"
+    "      created: {name: order.created}\n"
+    "      changed: {name: order.changed}\n"
+    "      moved: {name: order.moved}\n"
+    "      shared: {name: order.shared}\n"
+    "      beside: {name: order.beside}\n"
+    "      people: {name: order.people}\n"
+    "      order.deleted: {}\n"
+    "      unused: {name: order.unused}\n"
+    "  idle:\n"
+    "    address: idle.v1\n"
+    "    servers: [{$ref: '#/servers/log'}]\n"
+    "    messages: {seen: {name: seen}}\n"
+    "  strict:\n"
+    "    address: strict.v1\n"
+    "    servers: [{$ref: '#/servers/log'}]\n"
+    "    x-causeway: {validation: enforce, tombstone: paid}\n"
+    "    messages: {paid: {payload: {$ref: '#/components/schemas/paid'}}}\n"
+    "  lenient:\n"
+    "    address: lenient.v1\n"
+    "    servers: [{$ref: '#/servers/log'}]\n"
+    "    x-causeway: {validation: warn}\n"
+    "    messages: {paid: {payload: {$ref: '#/components/schemas/paid'}}}\n"
+    "  clients:\n"
+    "    address: /\n"
+    "    servers: [{$ref: '#/servers/door'}]\n"
+    "    messages: {event: {name: event}}\n"
+    "operations:\n"
+    "  sendNewOrder:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/created'}\n"
+    "      to: [admin-orders, 'city-{city_id}-orders', admin-orders]\n"
+    "      except: ['user-{actor_id?}']\n"
+    "  sendOrderCreated:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/created'}\n"
+    "      to: ['user-{user_id}']\n"
+    "  sendOrderChanged:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/changed'}\n"
+    "      to: ['user-{$key}', 'user-{$headers.user.id?}']\n"
+    "  sendMoved:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/moved'}\n"
+    "      to: ['city-{order.from.city?}-orders', 'city-{order.to.city}-orders']\n"
+    "  sendShared:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/shared'}\n"
+    "      to: ['user-{ids[]}', 'user-{owner?}']\n"
+    "      except: ['user-{muted[]?}']\n"
+    "  sendBeside:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/beside'}\n"
+    "      to: ['user-{$record.audience.user}', 'user-{$record.watchers[]?}']\n"
+    "  sendPeople:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/people'}\n"
+    "      to: ['seat-{hall}-{people[].user.id}', 'seat-{hall}-{people[].seat?}']\n"
+    "  sendDeleted:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from: {$ref: '#/channels/orders/messages/order.deleted'}\n"
+    "      to: ['user-{$key}', 'user-{name?}']\n"
+    "  sendPaid:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    x-causeway:\n"
+    "      from:\n"
+    "        - {$ref: '#/channels/strict/messages/paid'}\n"
+    "        - {$ref: '#/channels/lenient/messages/paid'}\n"
+    "      to: ['user-{user_id?}']\n"
+    "components:\n"
+    "  schemas:\n"
+    "    paid: {type: object, required: [amount], properties: {amount: {type: integer, minimum: 1}}}\n"
+    "x-causeway:\n"
+    "  principal: {lookup: user}\n"
+    "  lookups: {user: {sql: 'SELECT $1', params: ['{token.user}']}}\n"
+    "  rooms:\n"
+    "    admin-orders: {join: automatic, allow: [{}]}\n"
+    "    city-{city_id}-orders: {join: request, allow: [{}]}\n"
+    "    user-{user_id}: {join: request, allow: [{}]}\n"
+    "    seat-{hall}-{seat}: {join: request, allow: [{}]}\n";
 
 enum { EVENT_MAX = 4096 };
 
@@ -510,6 +532,55 @@ static void results_do_not_leak_into_the_next_record(void **state)
     }
 }
 
+static void check_topic(struct fixture *f, const char *topic, const char *value, const char *expected)
+{
+    begin(f, value);
+    f->record.topic = slice_of(topic);
+    add_header(f, "type", "paid");
+    const char *got = route(f);
+    if (strcmp(got, expected) != 0)
+        fail_msg("%s: %s gives '%s' instead of '%s'", topic, value, got, expected);
+}
+
+static void an_enforced_schema_rejects_with_the_place_of_the_fault(void **state)
+{
+    struct fixture *f = *state;
+    check_topic(f, "strict.v1", "{\"amount\":5,\"user_id\":1}", "sendPaid: user-1");
+    assert_null(f->routed.fault);
+    check_topic(f, "strict.v1", "{\"amount\":0,\"user_id\":1}", "invalid");
+    assert_non_null(f->routed.fault);
+    assert_slice(f->routed.fault->pointer, "/amount");
+    assert_string_equal(f->routed.fault->keyword, "minimum");
+    assert_slice(f->routed.detail, "type paid, at '/amount', minimum: is less than 1");
+    check_topic(f, "strict.v1", "{\"user_id\":{}}", "invalid"); /* before the fields of rooms are looked at */
+    check_topic(f, "strict.v1", "{\"amount\":1,\"user_id\":{}}", "bad_field");
+    assert_null(f->routed.fault);
+    f->record.value = (struct slice){NULL, 0};
+    assert_string_equal(route(f), "sendPaid:"); /* a tombstone has no payload */
+}
+
+static void a_schema_that_only_warns_delivers_and_tells(void **state)
+{
+    struct fixture *f = *state;
+    check_topic(f, "lenient.v1", "{\"amount\":\"5\",\"user_id\":1}", "sendPaid: user-1");
+    assert_non_null(f->routed.fault);
+    assert_slice(f->routed.fault->pointer, "/amount");
+    check_topic(f, "lenient.v1", "{\"amount\":5,\"user_id\":1}", "sendPaid: user-1");
+    assert_null(f->routed.fault);
+}
+
+static void only_the_payload_is_held_against_its_schema(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "{\"type\":\"paid\",\"amount\":\"x\",\"data\":{\"amount\":1}}");
+    f->record.topic = SLICE("strict.v1");
+    assert_string_equal(route(f), "sendPaid:");
+    begin(f, "{\"type\":\"paid\",\"data\":{\"amount\":[{}]}}");
+    f->record.topic = SLICE("strict.v1");
+    assert_string_equal(route(f), "invalid");
+    assert_slice(f->routed.fault->pointer, "/amount"); /* as the payload has it, not the value */
+}
+
 static void every_rejection_has_a_label_and_a_text(void **state)
 {
     (void)state;
@@ -541,6 +612,9 @@ int main(void)
         routing_test(room_names_have_at_most_512_bytes),
         routing_test(the_number_of_rooms_is_limited),
         routing_test(results_do_not_leak_into_the_next_record),
+        routing_test(an_enforced_schema_rejects_with_the_place_of_the_fault),
+        routing_test(a_schema_that_only_warns_delivers_and_tells),
+        routing_test(only_the_payload_is_held_against_its_schema),
         cmocka_unit_test(every_rejection_has_a_label_and_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
