@@ -1,11 +1,13 @@
 // The other commands: token, publish, tail and the development broker, used as a developer would.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { SECRET, openWorld, runCauseway } from './lib/bridge.mjs';
 import { connect } from './lib/client.mjs';
 import { ADMIN, BUYER, order } from './lib/orders.mjs';
-import { cleanEnvironment, until } from './lib/processes.mjs';
+import { cleanEnvironment, freePorts, until } from './lib/processes.mjs';
 
 const world = await openWorld('commands');
 const bridge = await world.serve();
@@ -60,6 +62,49 @@ test('publish refuses what is no JSON, and a type that the catalogue does not kn
   const unknown = await runCauseway(['publish', '--type', 'order.exploded', '-'], { env, input: '{}' });
   assert.ok(unknown.code > 0 && unknown.code !== 99, unknown.stderr);
   assert.ok(unknown.stderr.includes('order.exploded'), unknown.stderr);
+});
+
+const follow = async (url, ...more) => runCauseway(['tail', '--url', url.replace(/\/$/, ''), '--token',
+  await makeToken('--user', String(ADMIN)), '--json', ...more], { env });
+const ordersOf = (end) => end.stdout.trim().split('\n').map((line) => JSON.parse(line)).filter((m) => m.type === 'new-order').map((m) => m.data.id);
+const publishOrder = async (id) => {
+  const end = await runCauseway(['publish', '--type', 'order.created', '--key', String(id), '-'], { env, input: JSON.stringify(order({ id })) });
+  assert.equal(end.code, 0, end.stderr);
+};
+
+test('tail keeps its cursor in a file and goes on there', async () => {
+  const file = join(world.dir, 'tail.cursor');
+  const first = follow(bridge.url(), '--cursor-file', file, '--count', '1');
+  await until('tail to be connected', async () => (await bridge.metric('causeway_connections')) === 1);
+  await publishOrder(21);
+  assert.deepEqual(ordersOf(await first), [21]);
+  assert.match(readFileSync(file, 'utf8'), /^[\w-]{8,64}\n$/);
+  for (const id of [22, 23]) await publishOrder(id); // nobody is there
+  const second = await follow(bridge.url(), '--cursor-file', file, '--count', '2');
+  assert.equal(second.code, 0, second.stderr);
+  assert.deepEqual(ordersOf(second).sort(), [22, 23]);
+  writeFileSync(file, 'something else\n');
+  const refused = await follow(bridge.url(), '--cursor-file', file, '--count', '1');
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /holds no cursor/);
+  assert.equal(readFileSync(file, 'utf8'), 'something else\n');
+});
+
+test('tail comes back after kill -9 of the bridge and misses nothing', async () => {
+  const [port] = await freePorts(1);
+  const killed = await world.serve({ PORT: String(port) });
+  const tail = follow(`ws://127.0.0.1:${port}`, '--count', '2');
+  await until('tail to be connected', async () => (await killed.metric('causeway_connections')) === 1);
+  await publishOrder(31);
+  await until('the first order to have gone out', async () => (await killed.metric('causeway_deliveries_total')) >= 1);
+  await killed.kill();
+  await publishOrder(32);
+  const next = await world.serve({ PORT: String(port) });
+  const end = await tail;
+  assert.equal(end.code, 0, end.stderr);
+  assert.deepEqual([...new Set(ordersOf(end))], [31, 32]);
+  assert.match(end.stderr, /coming back with the last cursor/);
+  await next.terminate();
 });
 
 test('tail ends with an error when its token is refused', async () => {
