@@ -2,6 +2,7 @@
 // out here from the database alone, by the rules as people would say them; the bridge's catalogue is not consulted.
 import WebSocket from 'ws';
 import { until } from '../../tests/system/lib/processes.mjs';
+import { comeBack } from './comeback.mjs';
 import {
   OrderService, TOPICS, bonusUpdated, inventOrder, orderCreated, orderStatusUpdated, syncFailed, syncSucceeded,
 } from '../orders/service.mjs';
@@ -240,9 +241,12 @@ export async function once(stage) {
     console.log('\nWho received what ("-": rightly did not)\n');
     printTable(clients, rows);
     const cells = rows.flatMap((row) => row.cells);
+    const comebacks = await comeBack(stage, service, { user: people.find(runsTheShop).id, firstId: Math.floor(Date.now() / 1000) + 100000 });
     // Without the sentinels an empty cell proves nothing.
-    const verdicts = [...cells.map((cell) => cell.ok), passed];
+    const verdicts = [...cells.map((cell) => cell.ok), passed, ...comebacks.map((each) => each.ok)];
     console.log(`\n${passed ? 'Everybody' : 'NOT everybody'} got the later events that prove the "-" cells.`);
+    console.log('\nNothing is missed: a client with nothing but its last cursor and the ids it has seen\n');
+    for (const { ok, text } of comebacks) console.log(`  ${ok ? 'ok' : 'FAILED'}  ${text}`);
     const failed = verdicts.filter((ok) => !ok).length;
     console.log(`\n${verdicts.length - failed} passed, ${failed} failed`);
     return failed;

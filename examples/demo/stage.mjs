@@ -102,13 +102,15 @@ export class Stage {
     const args = Object.values(TOPICS).flatMap((topic) => ['--topic', `${topic}:${PARTITIONS}`]);
     const child = start(program, ['broker', ...args], { log: join(this.dir, 'broker.log'), name: 'broker' });
     this.keep(() => stop(child));
+    this.embedded = true;
     return whileAlive(child, until('the embedded broker', () => /^KAFKA_BROKERS=(\S+)$/m.exec(child.logText())?.[1]));
   }
 
   async openBridge() {
     const portFile = join(this.dir, 'port');
+    rmSync(portFile, { force: true });
     const environment = {
-      PORT: String(await portOrAny(3000)),
+      PORT: String(this.wantedPort ?? await portOrAny(3000)),
       HOST: '127.0.0.1',
       PORT_FILE: portFile,
       KAFKA_BROKERS: this.brokers,
@@ -117,8 +119,10 @@ export class Stage {
       CATALOGUE: join(root, 'asyncapi/asyncapi.yaml'),
     };
     const log = join(this.dir, 'bridge.log');
-    this.bridge = start(program, ['serve'], { log, name: 'bridge', cwd: this.dir, env: cleanEnvironment(environment) });
-    this.keep(() => stop(this.bridge, { timeout: 12000 }));
+    // The embedded broker cannot tell how its topics are set up; --dev makes a warning of it.
+    this.bridge = start(program, this.embedded ? ['serve', '--dev'] : ['serve'], { log, name: 'bridge', cwd: this.dir, env: cleanEnvironment(environment) });
+    const { bridge } = this;
+    this.keep(() => stop(bridge, { timeout: 12000 }));
     this.port = await whileAlive(this.bridge, until('the bridge to listen',
       () => existsSync(portFile) && Number(readFileSync(portFile, 'utf8').trim())));
     await whileAlive(this.bridge, until('the bridge to be ready', async () => {
@@ -129,6 +133,12 @@ export class Stage {
     // Node 18 does not try a second address, and `localhost` may mean ::1 first.
     const { address } = await lookup('localhost').catch(() => ({}));
     this.host = `${address === '127.0.0.1' ? 'localhost' : '127.0.0.1'}:${this.port}`;
+  }
+
+  // As a crash would: nothing is flushed, nobody is told. openBridge starts it anew at the same address.
+  async killBridge() {
+    await stop(this.bridge, { signal: 'SIGKILL' });
+    this.wantedPort = this.port;
   }
 
   openOrders() {
