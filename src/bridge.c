@@ -88,6 +88,9 @@ static void start_postgres(struct bridge *b)
         .url = b->config->database_url,
         .connections = (unsigned)b->config->database_pool,
         .answer_timeout_ms = (unsigned)b->config->hold_timeout * 1000,
+        .channel = "causeway_grants",
+        .notified = rights_notified,
+        .owner = b,
     };
     b->postgres = postgres_create(&settings);
 }
@@ -169,6 +172,7 @@ static void stop_threads(struct bridge *b)
     history_stop(b->history);
     postgres_destroy(
         b->postgres); /* its last answers are posted to loops that no longer run, and settled below */
+    b->postgres = NULL;
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_finish(&b->workers[i]);
 }
@@ -207,9 +211,9 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
     b->worker_count = config->loops ? (unsigned)config->loops : (unsigned)(cores > 0 ? cores : 1);
     b->workers = xcalloc(b->worker_count, sizeof *b->workers);
     start_logs(b, b->worker_count);
-    start_postgres(b);
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_create(&b->workers[i], b);
+    start_postgres(b);
     start_kafka(b);
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_start(&b->workers[i]);

@@ -1,6 +1,7 @@
 /* What the bridge_*.c files share: bridge.c starts and stops, bridge_ingest.c is the Kafka thread's side of
    the hot log, bridge_judge.c routes or rejects a record, bridge_history.c has checkpoints and finds cursors,
-   bridge_sweep.c reads what is older, bridge_worker.c is one loop with all that lives on it, bridge_status.c
+   bridge_sweep.c reads what is older, bridge_rights.c brings lookups and changes of rights to the loops,
+   bridge_worker.c is one loop with all that lives on it, bridge_status.c
    what operators ask over HTTP. */
 #pragma once
 
@@ -10,6 +11,7 @@
 #include "causeway/journal.h"
 #include "causeway/kafka.h"
 #include "causeway/listener.h"
+#include "causeway/lookups.h"
 #include "causeway/loop.h"
 #include "causeway/postgres.h"
 #include "causeway/roster.h"
@@ -27,6 +29,9 @@ struct worker {
     struct roster *roster;
     struct ws *ws;
     struct front *front;
+    struct lookups *lookups;
+    struct timeline *timeline;
+    struct loop_timer pulse_timer; /* how the listening connection is */
     struct loop_timer count_timer; /* metrics of the fan-out */
     int64_t behind;                /* as last counted */
     struct loop_task drain_task;
@@ -105,6 +110,15 @@ void sweeps_destroy(struct sweeps *s);
 /* @thread loop. Takes over the origin; answers through client_enter. */
 void sweeps_request(struct sweeps *s, struct worker *w, uint64_t client, uint64_t session,
     struct origin *origin, uint64_t until);
+
+/* --- bridge_rights.c --- */
+struct lookups *rights_lookups_create(struct worker *w);
+void rights_pulse(struct worker *w); /* @thread loop, several times a second */
+/* Any thread. A change of rights was heard of: every loop looks up what it concerns. `source` is for the
+ * metric. */
+void rights_changed(struct bridge *b, struct slice what, uint64_t number, const char *source);
+void rights_notified(void *bridge, struct slice payload, uint64_t mark); /* @thread postgres */
+bool rights_ready(struct bridge *b, char *detail, size_t size);          /* any thread */
 
 /* --- bridge_worker.c --- */
 void worker_create(struct worker *w, struct bridge *b); /* everything that lives on the loop */

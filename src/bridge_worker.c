@@ -9,45 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COUNT_MS = 1000 };
-
-/* --- lookups: from a loop to the postgres thread and back --- */
-
-struct ticket {
-    struct loop_task task;
-    struct worker *worker;
-    uint64_t client, tag;
-    enum lookup_status status;
-    struct rows *rows;
-};
-
-static void bring_answer(struct loop_task *task)
-{
-    struct ticket *t = (struct ticket *)task;
-    struct client *c = roster_find(t->worker->roster, t->client);
-    if (c)
-        client_answer(c, t->tag, t->status, t->rows);
-    rows_release(t->rows);
-    free(t);
-}
-
-/* @thread postgres */
-static void on_answer(void *context, enum lookup_status status, struct rows *rows)
-{
-    struct ticket *t = context;
-    t->status = status;
-    t->rows = rows ? rows_hold(rows) : NULL;
-    loop_post(t->worker->loop, &t->task);
-}
-
-static void on_lookup(void *owner, const struct lookup *lookup, const struct slice *params, size_t count,
-    uint64_t client, uint64_t tag)
-{
-    struct worker *w = owner;
-    struct ticket *t = xcalloc(1, sizeof *t);
-    *t = (struct ticket){.task.run = bring_answer, .worker = w, .client = client, .tag = tag};
-    postgres_lookup(w->bridge->postgres, lookup->sql, params, count, on_answer, t);
-}
+enum { COUNT_MS = 1000, PULSE_MS = 200 };
 
 /* --- tokens --- */
 
@@ -95,7 +57,7 @@ static void on_away(void *owner, uint64_t client, uint64_t session, struct origi
     sweeps_request(w->bridge->sweeps, w, client, session, origin, until);
 }
 
-static const struct client_services services = {on_judge, on_lookup, on_locate, on_cursor, on_away};
+static const struct client_services services = {on_judge, on_locate, on_cursor, on_away};
 
 static const struct ws_hooks ws_hooks = {on_started};
 
@@ -140,6 +102,7 @@ void worker_adopt(struct worker *w, int fd)
 static bool on_turn(void *owner)
 {
     struct worker *w = owner;
+    lookups_review(w->lookups);
     bool more = fanout_turn(w->fanout);
     atomic_store_explicit(&w->peers, ws_peers(w->ws), memory_order_relaxed);
     return more;
@@ -163,6 +126,14 @@ static void on_count(struct loop_timer *timer)
     metric_add(metric_get(METRIC_BEHIND_EVENTS), (int64_t)counts.replayed);
     metric_add(metric_get(METRIC_SESSIONS_BEHIND), (int64_t)counts.behind - w->behind);
     w->behind = (int64_t)counts.behind;
+}
+
+static void on_pulse(struct loop_timer *timer)
+{
+    struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, pulse_timer));
+    loop_timer_set(w->loop, &w->pulse_timer, PULSE_MS);
+    timeline_note(w->timeline, loop_now(w->loop), hotlog_head(journal_log(w->bridge->journals[0])));
+    rights_pulse(w);
 }
 
 static void on_drain(struct loop_task *task)
@@ -194,6 +165,8 @@ void worker_create(struct worker *w, struct bridge *b)
         logs[i] = journal_log(b->journals[i]);
     w->fanout = fanout_create(logs, b->journal_count, b->rooms);
     w->roster = roster_create();
+    w->timeline = timeline_create(loop_now(w->loop), hotlog_head(logs[0]));
+    w->lookups = rights_lookups_create(w);
     struct client_settings client = {
         .roster = w->roster,
         .services = &services,
@@ -202,8 +175,11 @@ void worker_create(struct worker *w, struct bridge *b)
         .hotlog = logs[0],
         .partitions = b->partitions,
         .catalogue = b->catalogue,
+        .lookups = w->lookups,
+        .timeline = w->timeline,
         .rooms_max = (size_t)config->rooms_max,
         .expiry_warning_ms = config->jwt_expiry_warning * 1000,
+        .backfill_ms = (uint64_t)config->grants_backfill * 1000,
     };
     struct ws_settings settings = {
         .message_max = (size_t)config->message_max_bytes,
@@ -218,6 +194,8 @@ void worker_create(struct worker *w, struct bridge *b)
     w->drain_task.run = on_drain;
     w->count_timer.on_due = on_count;
     loop_timer_set(w->loop, &w->count_timer, COUNT_MS);
+    w->pulse_timer.on_due = on_pulse;
+    loop_timer_set(w->loop, &w->pulse_timer, PULSE_MS);
     loop_set_hooks(w->loop, &loop_hooks, w);
 }
 
@@ -241,6 +219,8 @@ void worker_finish(struct worker *w)
     front_destroy(w->front);
     ws_destroy(w->ws);
     roster_destroy(w->roster);
+    lookups_destroy(w->lookups);
+    timeline_destroy(w->timeline);
     fanout_destroy(w->fanout);
     loop_destroy(w->loop);
 }

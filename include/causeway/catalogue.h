@@ -108,6 +108,7 @@ size_t catalogue_operations(const struct catalogue *c, const struct operation **
 size_t catalogue_rooms(const struct catalogue *c, const struct room_pattern **out);
 size_t catalogue_lookups(const struct catalogue *c, const struct lookup **out);
 const struct lookup *catalogue_principal(const struct catalogue *c);
+const struct lookup *catalogue_find_lookup(const struct catalogue *c, struct slice name);
 const struct topic *catalogue_find_topic(const struct catalogue *c, struct slice name);
 const struct source_message *topic_find_message(const struct topic *t, struct slice type);
 const struct lane *catalogue_find_lane(const struct catalogue *c, struct slice address);

@@ -9,6 +9,7 @@
 #include "causeway/grants.h"
 #include "causeway/json.h"
 #include "causeway/resume.h"
+#include "causeway/timeline.h"
 
 struct client;
 struct roster;
@@ -42,7 +43,7 @@ struct client_hooks {
     /* The credential was no good, or (VERDICT_LATER) cannot be judged now: the connection is to be ended. */
     void (*refused)(void *owner, enum verdict_status status, const char *why);
     /* The user is known and the rights are decided. On GRANTS_ALLOWED `connected` is emitted right after;
-     * otherwise the connection is to be ended. */
+     * otherwise, and when it comes again because no right is left, the connection is to be ended. */
     void (*attached)(void *owner, enum grants_outcome outcome);
     /* The token has expired and no other one came: the connection is to be ended. */
     void (*expired)(void *owner);
@@ -53,9 +54,6 @@ struct client_hooks {
 struct client_services {
     /* Judge this token (it is lent); client_judged follows, with the tag, possibly at once. */
     void (*judge)(void *owner, struct slice token, uint64_t client, uint64_t tag);
-    /* Run a lookup; client_answer follows, with the tag. */
-    void (*lookup)(void *owner, const struct lookup *lookup, const struct slice *params, size_t count,
-        uint64_t client, uint64_t tag);
     /* Find out where a cursor stands; client_located follows, with the tag, possibly at once. */
     void (*locate)(void *owner, const struct cursor *cursor, uint64_t client, uint64_t tag);
     /* A cursor of a place at or before `position` of the hot log; returns its length, 0 when there is none.
@@ -75,9 +73,12 @@ struct client_settings {
     struct hotlog *hotlog;
     struct partitions *partitions;
     struct catalogue *catalogue;
+    struct lookups *lookups;
+    struct timeline *timeline; /* of the hot log */
     const struct lane *lane;
     size_t rooms_max;
     int64_t expiry_warning_ms; /* `auth-expiring` comes so long before the token expires; 0: never */
+    uint64_t backfill_ms;      /* a room that is granted later begins so long before its grant */
 };
 
 /* `transport` is what the transport hooks get for this client's sessions. */
@@ -96,8 +97,6 @@ void client_authenticate(struct client *c, struct slice token);
 void client_judged(struct client *c, uint64_t tag, const struct client_verdict *verdict, uint64_t now);
 /* Once a second or so: tells of the expiry that comes, and ends it when it has come. */
 void client_tick(struct client *c, uint64_t now);
-
-void client_answer(struct client *c, uint64_t tag, enum lookup_status status, struct rows *rows);
 void client_located(struct client *c, uint64_t tag, const struct client_location *location);
 
 /* A message from the client: its type, and its data (JSON_NONE: none) in `j`. Answers through emit. */

@@ -55,6 +55,12 @@
     X(auth_timeout, SECONDS, "AUTH_TIMEOUT", "5", 1, 300, false, "for a credential to arrive, then 4401")    \
     X(hold_timeout, SECONDS, "HOLD_TIMEOUT", "10", 1, 300, false,                                            \
         "new connections wait so long for PostgreSQL, then 1013")                                            \
+    X(grants_lease, SECONDS, "GRANTS_LEASE", "30", 3, 3600, false,                                           \
+        "rights hold so long when PostgreSQL is not heard from, then events wait")                           \
+    X(grants_backfill, SECONDS, "GRANTS_BACKFILL", "5", 0, 600, false,                                       \
+        "a room granted while connected begins so long before its grant")                                    \
+    X(grants_poll, SECONDS, "GRANTS_POLL", "0", 0, 3600, false,                                              \
+        "every right is looked up again so often; 0: when a change is notified")                             \
     X(drain_timeout, SECONDS, "DRAIN_TIMEOUT", "10", 0, 600, false, "closing all connections after SIGTERM") \
     X(log_level, TEXT, "LOG_LEVEL", "info", 0, 0, false, "debug, info, warn or error")                       \
     X(log_format, TEXT, "LOG_FORMAT", "text", 0, 0, false, "text or json")

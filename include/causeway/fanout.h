@@ -76,6 +76,11 @@ void session_hold(struct session *s);
 bool session_can_be_held(const struct session *s);
 void session_release(struct session *s);
 
+/* Nothing is handed over until it is thawed, whatever else happens to it meanwhile; what comes waits in the
+ * log. */
+void session_freeze(struct session *s);
+void session_thaw(struct session *s);
+
 /* Standing in a room means: what the log holds of it from the session's position on is delivered. Leaving it:
    nothing of it is pending any more. true when that changed something. */
 bool session_join(struct session *s, struct slice room);

@@ -1,16 +1,12 @@
 /* What one principal may see: the room rules of the catalogue applied to one user, as a state machine without
-   I/O. It asks for lookups through a hook and is told the answers; it never waits. Lives on the thread of its
-   session. */
+   I/O. It rests on live lookups (lookups.h), never waits, and when their answers change it says which rooms
+   that takes away and which it gives.
+   @thread the loop of its session. */
 #pragma once
 
 #include "causeway/catalogue.h"
+#include "causeway/lookups.h"
 #include "causeway/rows.h"
-
-enum lookup_status {
-    LOOKUP_OK,
-    LOOKUP_UNAVAILABLE /* database away or answer too late */,
-    LOOKUP_FAILED /* the SQL failed */
-};
 
 enum grants_outcome {
     GRANTS_ALLOWED,
@@ -23,23 +19,30 @@ enum grants_outcome {
 struct grants;
 
 struct grants_hooks {
-    /* Run `lookup` with these parameters (views, copied by the callee) and later call grants_answer(g, tag,
-     * ...). Never answers from within this call. */
-    void (*lookup)(
-        void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag);
     /* grants_attach is decided. On GRANTS_ALLOWED: the distinct automatic rooms (views, valid during the
-     * call). */
+     * call).
+     */
     void (*attached)(void *owner, enum grants_outcome outcome, const struct slice *rooms, size_t count);
-    /* grants_request for `room` is decided; `tag` is the caller's. */
+    /* grants_request for `room` is decided; `tag` is the caller's. An allowed one is kept in mind until
+     * grants_leave. */
     void (*decided)(void *owner, struct slice room, enum grants_outcome outcome, uint64_t tag);
+    /* Rights are in doubt: nothing may be handed over until they are not. */
+    void (*doubted)(void *owner, bool doubt);
+    /* The right to a room is over: GRANTS_FORBIDDEN, or GRANTS_UNAVAILABLE when it could not be looked up. No
+     * other function of g from within, nor from granted. */
+    void (*withdrawn)(void *owner, struct slice room, enum grants_outcome why);
+    /* Further automatic rooms; until `known_until` (ms) it was known that they were not granted. */
+    void (*granted)(void *owner, const struct slice *rooms, size_t count, uint64_t known_until);
+    /* No right at all is left: as attached says it, but later. The last call. */
+    void (*ended)(void *owner, enum grants_outcome why);
 };
 
-/* `user` is the token's user id as text. Holds the catalogue; copies user and hooks. `lane` is of that
- * catalogue. */
-struct grants *grants_create(struct catalogue *c, const struct lane *lane, struct slice user,
-    size_t rooms_max, const struct grants_hooks *hooks, void *owner);
-/* NULL is fine; legal at any time, from within attached and decided as well (nothing of g is touched after
-   them). Later answers must no longer be delivered to it, and what is undecided stays undecided. */
+/* `user` is the token's user id as text. Holds the catalogue; lends the lookups, which are of that catalogue;
+   copies user and hooks. */
+struct grants *grants_create(struct catalogue *c, const struct lane *lane, struct lookups *lookups,
+    struct slice user, size_t rooms_max, const struct grants_hooks *hooks, void *owner);
+/* NULL is fine; legal from within attached, decided and ended too (nothing of g is touched after them). What
+   is undecided stays undecided. */
 void grants_destroy(struct grants *g);
 
 /* Who is it, and which automatic rooms? Always decided later, through hooks.attached: the principal's lookup
@@ -53,10 +56,11 @@ void grants_attach(struct grants *g);
    automatic rules each placeholder that `with` does not fill needs such a column; in request rules a lookup
    without such columns says yes by any row: its parameters should ask about {room.*}. */
 void grants_request(struct grants *g, struct slice room, uint64_t tag);
+/* The principal stands in it by request no more. */
+void grants_leave(struct grants *g, struct slice room);
 
-/* What hooks.lookup asked for; `rows` stays the caller's (g takes a hold of its own), NULL unless LOOKUP_OK.
-   Unknown tags are ignored: a decision may have been clear before all answers came. */
-void grants_answer(struct grants *g, uint64_t tag, enum lookup_status status, struct rows *rows);
+/* Is it one of the automatic rooms? */
+bool grants_is_automatic(const struct grants *g, struct slice room);
 
 /* After GRANTS_ALLOWED: a column of the principal's row, NULL data when there is none. */
 struct slice grants_user_column(const struct grants *g, struct slice column);

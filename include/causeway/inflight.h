@@ -1,7 +1,8 @@
 /* Single flight: equal lookups (same SQL, same parameters) that are under way at the same time share one
-   query and one answer. Pure bookkeeping without clock and I/O: a queue of flights to send, a table of those
-   under way, and who waits for each until when. A flight may be made on any thread; the table and what it
-   took over live on one thread.
+   query and one answer, unless that query was sent too early: each lookup says after which serial (of changes
+   that were heard of) its query must have been sent. Pure bookkeeping without clock and I/O: a queue of
+   flights to send, a table of those under way, and who waits for each until when. A flight may be made on any
+   thread; the table and what it took over live on one thread.
 
    A flight is queued (owned by the table), or taken (lent to the caller until finish or requeue). Waiters are
    answered in the order in which they came, each exactly once; a flight that nobody waits for any more leaves
@@ -18,8 +19,8 @@ typedef void (*flight_answer)(void *context, enum lookup_status status, struct r
 struct flight;
 
 /* Copies SQL and parameters. A parameter with NULL data is SQL's NULL, which compares with nothing. */
-struct flight *flight_create(
-    struct slice sql, const struct slice *params, size_t count, flight_answer answer, void *context);
+struct flight *flight_create(struct slice sql, const struct slice *params, size_t count, uint64_t after,
+    flight_answer answer, void *context);
 const char *flight_sql(const struct flight *f); /* NUL-terminated, as all texts below */
 const char *const *flight_params(const struct flight *f);
 size_t flight_param_count(const struct flight *f);
@@ -43,8 +44,8 @@ void inflight_destroy(struct inflight *t);
 
 /* Takes the flight over: queued, or (true) freed because its waiter joined one that is under way. */
 bool inflight_post(struct inflight *t, struct flight *f, int64_t now);
-/* Lends the oldest queued flight, to be sent; NULL when the queue is empty. */
-struct flight *inflight_take(struct inflight *t);
+/* Lends the oldest queued flight, to be sent now, at this serial; NULL when the queue is empty. */
+struct flight *inflight_take(struct inflight *t, uint64_t serial);
 /* A taken flight goes back to the head of the queue: its connection was lost. */
 void inflight_requeue(struct inflight *t, struct flight *f);
 /* Answers all who wait for a taken flight and frees it. */

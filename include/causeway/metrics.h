@@ -40,6 +40,12 @@
     X(EXPIRED, COUNTER, "causeway_connections_expired_total",                                                \
         "Connections that were closed because their token had expired.", "")                                 \
     X(JOINS, COUNTER, "causeway_room_decisions_total", "Requests to join a room, by outcome.", "outcome")    \
+    X(WITHDRAWN, COUNTER, "causeway_rights_withdrawn_total", "Rooms whose right ended while connected.",     \
+        "reason")                                                                                            \
+    X(CHANGES, COUNTER, "causeway_rights_changes_total", "Changes of rights heard of, by source.", "source") \
+    X(SESSIONS_HELD, GAUGE, "causeway_sessions_held", "Sessions that get nothing: rights in doubt.", "")     \
+    X(LOOKUPS_LIVE, GAUGE, "causeway_lookups_live", "Distinct lookups that rights rest on, per loop.", "")   \
+    X(LOOKUPS_REUSED, COUNTER, "causeway_lookups_reused_total", "Lookups that needed no query.", "")         \
     X(DB_UP, GAUGE, "causeway_database_up", "1 while PostgreSQL answers.", "")                               \
     X(DB_QUERIES, COUNTER, "causeway_database_queries_total", "Queries sent, by lookup outcome.", "outcome") \
     X(DB_SHARED, COUNTER, "causeway_database_shared_total", "Lookups that shared a query in flight.", "")    \

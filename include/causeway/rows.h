@@ -11,6 +11,7 @@ void rows_add(struct rows *r, const struct slice *cells);
 struct rows *rows_hold(struct rows *r);
 void rows_release(struct rows *r); /* NULL is fine; the last release frees */
 
+bool rows_equal(const struct rows *a, const struct rows *b); /* the same texts in the same order */
 size_t rows_count(const struct rows *r);
 size_t rows_columns(const struct rows *r);
 struct slice rows_column(const struct rows *r, size_t column);

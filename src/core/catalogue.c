@@ -127,6 +127,15 @@ const struct lane *catalogue_find_lane(const struct catalogue *c, struct slice a
     return NULL;
 }
 
+const struct lookup *catalogue_find_lookup(const struct catalogue *c, struct slice name)
+{
+    for (size_t i = 0; i < c->lookup_count; i++) {
+        if (slice_equal(c->lookups[i].name, name))
+            return &c->lookups[i];
+    }
+    return NULL;
+}
+
 bool room_pattern_on_lane(const struct room_pattern *p, uint16_t lane)
 {
     for (size_t i = 0; i < p->lane_count; i++) {

@@ -80,6 +80,10 @@ static void compile_lookup(
     }
     if (!compile_keys(k, node, "a lookup", known))
         return;
+    if (memchr(name.data, ':', name.size))
+        compile_fault(k, node,
+            "lookup '%.*s' has a colon in its name, where notifications begin the key; leave it out",
+            SLICE_ARGS(name));
     struct lookup *lookup = &k->c->lookups[k->c->lookup_count];
     lookup->index = compile_index(k, node, k->c->lookup_count++);
     lookup->name = catalogue_copy(k->c, name);
@@ -96,13 +100,10 @@ static void compile_lookup(
 const struct lookup *compile_lookup_name(struct compiler *k, const struct node *n, const struct node *holder)
 {
     struct slice name = compile_text(k, n, holder, "lookup");
-    for (size_t i = 0; i < k->c->lookup_count; i++) {
-        if (slice_equal(k->c->lookups[i].name, name))
-            return &k->c->lookups[i];
-    }
-    if (name.size > 0)
+    const struct lookup *found = catalogue_find_lookup(k->c, name);
+    if (!found && name.size > 0)
         compile_fault(k, n, "there is no lookup '%.*s'; declare it in x-causeway.lookups", SLICE_ARGS(name));
-    return NULL;
+    return found;
 }
 
 static void compile_principal(struct compiler *k, const struct node *extension)

@@ -5,16 +5,10 @@
 
 #include <stdlib.h>
 
-static void on_lookup(
-    void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
-{
-    struct client *c = owner;
-    c->settings.services->lookup(c->settings.services_owner, lookup, params, count, c->number, tag);
-}
-
 static void on_attached(void *owner, enum grants_outcome outcome, const struct slice *rooms, size_t count);
 
-static const struct grants_hooks grants_hooks = {on_lookup, on_attached, client_on_decided};
+static const struct grants_hooks grants_hooks = {on_attached, client_on_decided, client_on_doubted,
+    client_on_withdrawn, client_on_granted, client_on_ended};
 
 struct client *client_create(
     const struct client_settings *settings, const struct client_hooks *hooks, void *owner, void *transport)
@@ -37,6 +31,7 @@ void client_destroy(struct client *c)
     client_forget_joins(c);
     client_forget_notes(c);
     client_forget_sides(c);
+    client_forget_rights(c);
     session_destroy(c->session);
     grants_destroy(c->grants);
     catalogue_release(c->settings.catalogue);
@@ -63,15 +58,10 @@ void client_attach(struct client *c)
     c->state = CLIENT_ATTACHING;
     c->session =
         session_create(c->settings.fanout, c->settings.lane->index, c->settings.transport, c->transport);
-    c->grants = grants_create(
-        c->settings.catalogue, c->settings.lane, slice_of(c->user), c->settings.rooms_max, &grants_hooks, c);
+    c->begin = c->resume_cursor ? 0 : session_position(c->session);
+    c->grants = grants_create(c->settings.catalogue, c->settings.lane, c->settings.lookups, slice_of(c->user),
+        c->settings.rooms_max, &grants_hooks, c);
     grants_attach(c->grants);
-}
-
-void client_answer(struct client *c, uint64_t tag, enum lookup_status status, struct rows *rows)
-{
-    if (c->grants)
-        grants_answer(c->grants, tag, status, rows);
 }
 
 static void emit_connected(struct client *c)

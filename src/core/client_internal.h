@@ -1,5 +1,5 @@
-/* What client.c (attaching, and the commands), client_auth.c (tokens), client_rooms.c (joining and leaving)
- * and client_resume.c (cursors, side walks) share. */
+/* What client.c (attaching, and the commands), client_auth.c (tokens), client_rooms.c (joining and leaving),
+   client_rights.c (rights that change) and client_resume.c (cursors, side walks) share. */
 #pragma once
 
 #include "causeway/client.h"
@@ -24,6 +24,8 @@ struct pending_join {
 struct side {
     struct side *next;
     struct session *session; /* NULL: not begun */
+    bool placed;             /* it begins at `position` of the hot log, else where the cursor stands */
+    uint64_t position;
     struct cursor cursor;
     uint64_t tag;    /* of locate */
     size_t deciding; /* joins that are not decided yet */
@@ -66,6 +68,11 @@ struct client {
     struct note *notes; /* newest first */
 
     struct side *sides; /* the first one is under way */
+
+    bool doubted;   /* its rights are: nothing is handed over */
+    uint64_t begin; /* nothing of the hot log before this position is its concern; 0: all may be */
+    char **left;    /* automatic rooms that it left: not joined again by themselves */
+    size_t left_count;
 };
 
 static const struct slice NO_SLICE = {NULL, 0};
@@ -93,6 +100,14 @@ void client_emit_room(struct client *c, const char *type, struct slice room);
 void client_command_join(struct client *c, const struct json *j, uint32_t data);
 void client_command_leave(struct client *c, const struct json *j, uint32_t data);
 
+/* --- client_rights.c --- */
+void client_on_doubted(void *owner, bool doubt);
+void client_on_withdrawn(void *owner, struct slice room, enum grants_outcome why);
+void client_on_granted(void *owner, const struct slice *rooms, size_t count, uint64_t known_until);
+void client_on_ended(void *owner, enum grants_outcome why);
+void client_note_left(struct client *c, struct slice room, bool left);
+void client_forget_rights(struct client *c);
+
 /* --- client_resume.c --- */
 void client_gap(struct client *c, const struct gap *gap);
 /* Asks where the upgrade's cursor stands, and for its rooms. */
@@ -102,4 +117,11 @@ void client_command_resume(struct client *c, const struct json *j, uint32_t data
 void client_join_late(struct client *c, struct slice room, struct slice cursor);
 /* One of a side's joins is decided. */
 void client_side_decided(struct client *c, struct side *side, struct slice room, bool allowed);
+/* Adds a room that is granted late to a side walk from this position of the hot log; NULL makes one. Then
+   client_side_begin. */
+struct side *client_side_add(struct client *c, struct side *side, struct slice room, uint64_t position);
+/* The first of the side walks that wait, when it can begin. */
+void client_side_begin(struct client *c);
+/* The room is not to be joined at the end of a side walk. true: it would have been. */
+bool client_sides_leave(struct client *c, struct slice room);
 void client_forget_sides(struct client *c);

@@ -65,6 +65,7 @@ static void remember_gaps(struct client *c, const struct resume_plan *plan)
 static void lose_cursor(struct client *c)
 {
     struct resume_plan plan;
+    c->begin = session_position(c->session);
     make_lost_plan(c, &plan);
     remember_gaps(c, &plan);
     resume_plan_finish(&plan);
@@ -144,6 +145,16 @@ void client_forget_sides(struct client *c)
     }
 }
 
+static struct side *append_side(struct client *c)
+{
+    struct side *side = xcalloc(1, sizeof *side);
+    struct side **last = &c->sides;
+    while (*last)
+        last = &(*last)->next;
+    *last = side;
+    return side;
+}
+
 /* A cursor that is none is answered with an error: on an open connection the client can choose another way.
  * NULL then. */
 static struct side *make_side(struct client *c, struct slice text, struct slice room)
@@ -155,16 +166,12 @@ static struct side *make_side(struct client *c, struct slice text, struct slice 
             fault == CURSOR_NEWER ? "this cursor is of a later version" : "this is no cursor", room);
         return NULL;
     }
-    struct side *side = xcalloc(1, sizeof *side);
+    struct side *side = append_side(c);
     side->cursor = cursor;
-    struct side **last = &c->sides;
-    while (*last)
-        last = &(*last)->next;
-    *last = side;
     return side;
 }
 
-static void begin_next_side(struct client *c)
+void client_side_begin(struct client *c)
 {
     struct side *side = c->sides;
     if (!side || side->deciding > 0 || side->session || !session_can_be_held(c->session))
@@ -176,7 +183,12 @@ static void begin_next_side(struct client *c)
     if (side->everything)
         session_join_all_of(side->session, c->session);
     side->tag = ++c->next_tag;
-    locate(c, &side->cursor, side->tag);
+    if (side->placed) {
+        session_set_side_position(side->session, side->position);
+        session_start(side->session);
+    } else {
+        locate(c, &side->cursor, side->tag);
+    }
 }
 
 static void end_side(struct client *c)
@@ -191,7 +203,7 @@ static void end_side(struct client *c)
         c->hooks->emit(c->owner, "resumed", SLICE("{}"), NO_SLICE);
     session_release(c->session);
     free_side(side);
-    begin_next_side(c);
+    client_side_begin(c);
 }
 
 void client_join_late(struct client *c, struct slice room, struct slice cursor)
@@ -210,6 +222,39 @@ static void add_room(struct side *side, struct slice room)
     side->rooms[side->room_count++] = xstrndup(room.data, room.size);
 }
 
+struct side *client_side_add(struct client *c, struct side *side, struct slice room, uint64_t position)
+{
+    if (!side)
+        side = append_side(c);
+    side->placed = true;
+    side->position = position;
+    add_room(side, room);
+    return side;
+}
+
+static bool drop_room(struct side *side, struct slice room)
+{
+    for (size_t i = 0; i < side->room_count; i++) {
+        if (!slice_equal(slice_of(side->rooms[i]), room))
+            continue;
+        free(side->rooms[i]);
+        side->rooms[i] = side->rooms[--side->room_count];
+        return true;
+    }
+    return false;
+}
+
+bool client_sides_leave(struct client *c, struct slice room)
+{
+    bool left = false;
+    for (struct side *side = c->sides; side; side = side->next) {
+        left |= drop_room(side, room);
+        if (side->session)
+            left |= session_leave(side->session, room);
+    }
+    return left;
+}
+
 void client_side_decided(struct client *c, struct side *side, struct slice room, bool allowed)
 {
     if (allowed)
@@ -223,7 +268,7 @@ void client_side_decided(struct client *c, struct side *side, struct slice room,
         *at = side->next;
         free_side(side);
     }
-    begin_next_side(c);
+    client_side_begin(c);
 }
 
 void client_command_resume(struct client *c, const struct json *j, uint32_t data)
@@ -297,5 +342,5 @@ void client_arrived(struct client *c, struct session *s)
     }
     if (c->resuming)
         tell_resumed(c, s);
-    begin_next_side(c);
+    client_side_begin(c);
 }

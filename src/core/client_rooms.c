@@ -68,6 +68,10 @@ void client_command_leave(struct client *c, const struct json *j, uint32_t data)
         for (struct pending_join *p = c->joins; p; p = p->next)
             p->taken_back |= slice_equal(p->room, room);
         session_leave(c->session, room);
+        client_sides_leave(c, room);
+        if (grants_is_automatic(c->grants, room))
+            client_note_left(c, room, true);
+        grants_leave(c->grants, room);
         client_emit_room(c, "room-left", room);
     }
     buffer_finish(&scratch);
@@ -106,6 +110,10 @@ void client_on_decided(void *owner, struct slice room, enum grants_outcome outco
     metric_add(metric_label(METRIC_JOINS, outcomes[outcome].label), 1);
     if (outcome != GRANTS_ALLOWED)
         client_error(c, outcomes[outcome].code, outcomes[outcome].message, room);
+    if (allowed)
+        client_note_left(c, room, false);
+    else if (outcome == GRANTS_ALLOWED)
+        grants_leave(c->grants, room);
     if (p->side) {
         client_side_decided(c, p->side, room, allowed);
     } else if (allowed) {

@@ -19,7 +19,7 @@ enum {
 enum session_state {
     SESSION_HELD,    /* rights are being looked up, or a side walk is under way */
     SESSION_LIVE,    /* position is the fan-out's own */
-    SESSION_READY,   /* behind; the socket takes bytes; in the fan-out's queue */
+    SESSION_READY,   /* behind; the socket takes bytes; in the fan-out's queue, unless frozen */
     SESSION_BLOCKED, /* behind; waits for session_writable and costs nothing */
     SESSION_WAITING, /* at the head of a window that is still being filled */
     SESSION_AWAY     /* waits for session_enter */
@@ -49,6 +49,7 @@ struct session {
     uint16_t lane;
     uint8_t log;
     uint8_t state;
+    bool frozen;   /* whatever its state, nothing is handed over */
     bool side;     /* main is set */
     bool arriving; /* `arrived` is still to be told */
 };

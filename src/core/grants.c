@@ -1,470 +1,469 @@
 #include "causeway/grants.h"
 
 #include "causeway/memory.h"
-#include "causeway/template.h"
+#include "causeway/rooms.h"
 
 #include "inquiry.h"
-#include "nameset.h"
+#include "rules.h"
 
 #include <stdlib.h>
 
-enum { ROOM_NAME_MAX = 512 };
+enum phase { IDLE, ATTACHING, ATTACHED };
 
-/* Attaching is IDLE -> PRINCIPAL -> RULES -> IDLE. */
-enum phase { IDLE, PRINCIPAL, RULES };
-
+/* A room that was asked for: not decided yet, or granted. */
 struct request {
     struct request *next;
     uint64_t tag; /* the caller's */
     struct slice room;
-    struct rows *principal; /* held: who asked, even when an attach looks that up anew meanwhile */
     struct inquiry inquiry;
+    bool granted;
 };
 
 struct grants {
+    struct lookups_user in_lookups;
+    struct lookups *lookups;
     struct catalogue *catalogue;
     uint16_t lane;
     struct slice user;
     size_t rooms_max;
     struct grants_hooks hooks;
     void *owner;
-    uint64_t last_tag;
     enum phase phase;
-    struct inquiry attaching;
-    struct rows *principal; /* held; NULL: not known */
-    struct nameset rooms;
+    bool doubted;
+    struct inquiry who;     /* the principal's lookup */
+    struct rows *principal; /* held; what the inquiries below were made for; NULL: not known */
+    struct inquiry rules;   /* of the automatic rooms */
+    struct nameset sets[2];
+    struct nameset *rooms, *rooms_before; /* automatic ones; in `sets` */
     struct request *requests;
 };
 
-struct grants *grants_create(struct catalogue *c, const struct lane *lane, struct slice user,
-    size_t rooms_max, const struct grants_hooks *hooks, void *owner)
+static void review(struct lookups_user *u);
+
+struct grants *grants_create(struct catalogue *c, const struct lane *lane, struct lookups *lookups,
+    struct slice user, size_t rooms_max, const struct grants_hooks *hooks, void *owner)
 {
     struct grants *g = xcalloc(1, sizeof *g);
+    lookups_user_init(&g->in_lookups, review);
+    g->lookups = lookups;
     g->catalogue = catalogue_hold(c);
     g->lane = lane->index;
     g->user = (struct slice){xstrndup(user.data, user.size), user.size};
     g->rooms_max = rooms_max;
     g->hooks = *hooks;
     g->owner = owner;
+    g->rooms = &g->sets[0];
+    g->rooms_before = &g->sets[1];
     return g;
 }
 
-static void request_destroy(struct request *request)
+static void request_destroy(struct grants *g, struct request *request)
 {
-    inquiry_finish(&request->inquiry);
-    rows_release(request->principal);
+    inquiry_finish(&request->inquiry, g->lookups);
     free((char *)request->room.data);
     free(request);
+}
+
+static void forget_answers(struct grants *g)
+{
+    while (g->requests) {
+        struct request *next = g->requests->next;
+        request_destroy(g, g->requests);
+        g->requests = next;
+    }
+    inquiry_finish(&g->who, g->lookups);
+    inquiry_finish(&g->rules, g->lookups);
+    rows_release(g->principal);
+    g->principal = NULL;
 }
 
 void grants_destroy(struct grants *g)
 {
     if (!g)
         return;
-    for (struct request *request = g->requests, *next; request; request = next) {
-        next = request->next;
-        request_destroy(request);
-    }
-    inquiry_finish(&g->attaching);
-    nameset_finish(&g->rooms);
-    rows_release(g->principal);
+    forget_answers(g);
+    lookups_user_finish(g->lookups, &g->in_lookups);
+    nameset_finish(&g->sets[0]);
+    nameset_finish(&g->sets[1]);
     catalogue_release(g->catalogue);
     free((char *)g->user.data);
     free(g);
 }
 
-/* --- the rules that concern one principal, and one room when somebody asks for it --- */
-
-struct walk {
-    const struct grants *g;
-    const struct rows *principal;
-    struct slice room; /* NULL data: automatic rules of all rooms */
-    size_t next_pattern, next_rule;
-    const struct room_pattern *pattern;
-    const struct room_rule *rule;
-    struct slice captures[TEMPLATE_PLACEHOLDERS_MAX]; /* of `room` */
-};
-
-static bool accepts(const struct room_condition *condition, struct slice value)
-{
-    for (size_t i = 0; value.data && i < condition->value_count; i++) {
-        if (slice_equal(condition->values[i], value))
-            return true;
-    }
-    return false;
-}
-
-static bool conditions_hold(const struct room_rule *rule, const struct rows *principal)
-{
-    for (size_t i = 0; i < rule->condition_count; i++) {
-        if (!accepts(&rule->conditions[i], rows_cell(principal, 0, rule->conditions[i].column)))
-            return false;
-    }
-    return true;
-}
-
-static bool next_pattern(struct walk *w)
-{
-    const struct room_pattern *patterns;
-    size_t count = catalogue_rooms(w->g->catalogue, &patterns);
-    while (w->next_pattern < count) {
-        w->pattern = &patterns[w->next_pattern++];
-        w->next_rule = 0;
-        if (room_pattern_on_lane(w->pattern, w->g->lane) &&
-            (!w->room.data || template_match(w->pattern->name, w->room, w->captures)))
-            return true;
-    }
-    w->pattern = NULL;
-    return false;
-}
-
-static bool walk_next(struct walk *w)
-{
-    while (w->pattern || next_pattern(w)) {
-        while (w->next_rule < w->pattern->rule_count) {
-            w->rule = &w->pattern->rules[w->next_rule++];
-            if ((w->room.data || w->rule->automatic) && conditions_hold(w->rule, w->principal))
-                return true;
-        }
-        w->pattern = NULL;
-    }
-    return false;
-}
-
-/* --- templates over {token.user}, {user.*}, {room.*} --- */
-
-static struct slice room_capture(const struct walk *w, struct slice name)
-{
-    for (size_t i = 0; w->room.data && i < template_placeholders(w->pattern->name); i++) {
-        if (slice_equal(template_placeholder(w->pattern->name, i), name))
-            return w->captures[i];
-    }
-    return (struct slice){NULL, 0};
-}
-
-static struct slice field_value(const struct walk *w, const struct template_field *field)
-{
-    struct slice root = field->steps[0].name, name = field->steps[1].name;
-    if (slice_is(root, "token"))
-        return w->g->user;
-    if (slice_is(root, "room"))
-        return room_capture(w, name);
-    return w->principal ? rows_cell(w->principal, 0, name) : (struct slice){NULL, 0};
-}
-
-/* Appends the text; false, and nothing appended, when one of its values is NULL. */
-static bool expand(const struct walk *w, const struct template *t, struct buffer *out)
-{
-    struct slice values[TEMPLATE_PLACEHOLDERS_MAX];
-    for (size_t i = 0; i < template_placeholders(t); i++) {
-        values[i] = field_value(w, template_field(t, i));
-        if (!values[i].data)
-            return false;
-    }
-    template_write(t, values, out);
-    return true;
-}
-
 /* --- asking --- */
 
-static void write_key(const struct walk *w, const struct lookup *lookup, struct buffer *key)
+static struct rules_walk walk_of(const struct grants *g, struct slice room)
 {
-    struct buffer text = {0};
-    for (size_t i = 0; i < lookup->param_count; i++) {
-        buffer_clear(&text);
-        bool known = expand(w, lookup->params[i], &text);
-        inquiry_key(key, known ? (struct slice){buffer_text(&text), text.size} : (struct slice){NULL, 0});
-    }
-    buffer_finish(&text);
+    return (struct rules_walk){
+        .catalogue = g->catalogue, .lane = g->lane, .user = g->user, .principal = g->principal, .room = room};
 }
 
-static void ask(struct grants *g, struct inquiry *q, const struct walk *w, const struct lookup *lookup)
+static const struct slice NO_ROOM = {NULL, 0};
+
+static void ask(struct grants *g, struct inquiry *q, const struct rules_walk *w, const struct lookup *lookup)
 {
     struct buffer key = {0};
-    write_key(w, lookup, &key);
-    if (!inquiry_find(q, lookup, &key)) {
-        inquiry_add(q, lookup, &key, ++g->last_tag);
-        struct slice *params = xcalloc(lookup->param_count + 1, sizeof *params);
-        inquiry_params(&key, params, lookup->param_count);
-        g->hooks.lookup(g->owner, lookup, params, lookup->param_count, g->last_tag);
-        free(params);
-    }
+    rules_key(w, lookup, &key);
+    inquiry_ask(q, g->lookups, &g->in_lookups, lookup, &key);
     buffer_finish(&key);
 }
 
-/* The rows of the rule's lookup; NULL when they have not come. */
-static const struct rows *answer_of(const struct inquiry *q, const struct walk *w)
+/* The rows of the rule's lookup; NULL when there are none to rely on. */
+static const struct rows *answer_of(const struct inquiry *q, const struct rules_walk *w)
 {
     struct buffer key = {0};
-    write_key(w, w->rule->lookup, &key);
-    const struct ask *found = inquiry_find(q, w->rule->lookup, &key);
+    rules_key(w, w->rule->lookup, &key);
+    const struct use *found = inquiry_find(q, w->rule->lookup, &key);
     buffer_finish(&key);
-    return found ? found->rows : NULL;
+    return found ? use_rows(found) : NULL;
 }
 
-static const struct room_filling *find_filling(const struct room_rule *rule, size_t placeholder)
+static void ask_automatic(struct grants *g)
 {
-    for (size_t i = 0; i < rule->filling_count; i++) {
-        if (rule->fillings[i].index == placeholder)
-            return &rule->fillings[i];
-    }
-    return NULL;
-}
-
-/* --- automatic rooms --- */
-
-/* The text of a placeholder, from `with` or from a row; false when there is none. */
-static bool fill(const struct walk *w, size_t placeholder, const struct rows *rows, size_t row,
-    struct buffer *scratch, struct slice *out)
-{
-    const struct room_filling *filling = find_filling(w->rule, placeholder);
-    buffer_clear(scratch);
-    if (filling && !expand(w, filling->value, scratch))
-        return false;
-    if (filling)
-        *out = buffer_slice(scratch);
-    else
-        *out = rows ? rows_cell(rows, row, template_placeholder(w->pattern->name, placeholder))
-                    : (struct slice){NULL, 0};
-    return out->data != NULL;
-}
-
-/* A name that its pattern does not match, or not in one way only, is given to nobody, just as nobody can
-   ask for it: a value is empty, or has characters that names cannot have. */
-static void add_room(struct grants *g, const struct walk *w, const struct slice *values)
-{
-    struct slice captures[TEMPLATE_PLACEHOLDERS_MAX];
-    size_t start = g->rooms.text.size;
-    template_write(w->pattern->name, values, &g->rooms.text);
-    struct slice name = {g->rooms.text.data + start, g->rooms.text.size - start};
-    if (name.size <= ROOM_NAME_MAX && template_match(w->pattern->name, name, captures))
-        nameset_add(&g->rooms, start);
-    else
-        g->rooms.text.size = start;
-}
-
-static void grant(struct grants *g, const struct walk *w, const struct rows *rows, size_t row)
-{
-    struct buffer scratch[TEMPLATE_PLACEHOLDERS_MAX] = {{0}};
-    struct slice values[TEMPLATE_PLACEHOLDERS_MAX];
-    size_t count = template_placeholders(w->pattern->name), filled = 0;
-    while (filled < count && fill(w, filled, rows, row, &scratch[filled], &values[filled]))
-        filled++;
-    if (filled == count)
-        add_room(g, w, values);
-    for (size_t i = 0; i < count; i++)
-        buffer_finish(&scratch[i]);
-}
-
-static enum grants_outcome grant_all(struct grants *g)
-{
-    nameset_clear(&g->rooms);
-    struct walk w = {.g = g, .principal = g->principal};
-    while (walk_next(&w)) {
-        const struct rows *rows = w.rule->lookup ? answer_of(&g->attaching, &w) : NULL;
-        size_t count = w.rule->lookup ? (rows ? rows_count(rows) : 0) : 1;
-        for (size_t row = 0; row < count; row++) {
-            grant(g, &w, rows, row);
-            if (g->rooms.count > g->rooms_max)
-                return GRANTS_TOO_MANY;
-        }
-    }
-    return GRANTS_ALLOWED;
-}
-
-/* --- attaching --- */
-
-/* Nothing of g may be touched afterwards: the owner may destroy it. */
-static void attached(struct grants *g, enum grants_outcome outcome)
-{
-    inquiry_finish(&g->attaching);
-    g->phase = IDLE;
-    bool allowed = outcome == GRANTS_ALLOWED;
-    g->hooks.attached(
-        g->owner, outcome, allowed ? nameset_names(&g->rooms) : NULL, allowed ? g->rooms.count : 0);
-}
-
-static void set_principal(struct grants *g, struct rows *rows)
-{
-    rows_release(g->principal);
-    g->principal = rows;
-}
-
-static void on_rules(struct grants *g)
-{
-    if (g->attaching.failed)
-        attached(g, GRANTS_UNAVAILABLE);
-    else if (g->attaching.pending == 0)
-        attached(g, grant_all(g));
-}
-
-static void on_principal(struct grants *g)
-{
-    struct rows *rows = g->attaching.asks[0].rows;
-    if (!rows) {
-        attached(g, GRANTS_UNAVAILABLE);
-        return;
-    }
-    bool found = rows_count(rows) == 1;
-    set_principal(g, found ? rows_hold(rows) : NULL);
-    inquiry_finish(&g->attaching);
-    if (!found) {
-        attached(g, GRANTS_NO_USER);
-        return;
-    }
-    g->phase = RULES;
-    struct walk w = {.g = g, .principal = g->principal};
-    while (walk_next(&w)) {
+    struct rules_walk w = walk_of(g, NO_ROOM);
+    while (rules_next(&w)) {
         if (w.rule->lookup)
-            ask(g, &g->attaching, &w, w.rule->lookup);
+            ask(g, &g->rules, &w, w.rule->lookup);
     }
-    on_rules(g);
-}
-
-void grants_attach(struct grants *g)
-{
-    CHECK(g->phase == IDLE);
-    g->phase = PRINCIPAL;
-    struct walk w = {.g = g};
-    ask(g, &g->attaching, &w, catalogue_principal(g->catalogue));
-}
-
-/* --- requests --- */
-
-static bool has_column(const struct rows *rows, struct slice name)
-{
-    for (size_t i = 0; i < rows_columns(rows); i++) {
-        if (slice_equal(rows_column(rows, i), name))
-            return true;
-    }
-    return false;
-}
-
-/* Does what `with` says agree with the name? */
-static bool fillings_agree(const struct walk *w)
-{
-    bool agree = true;
-    struct buffer text = {0};
-    for (size_t i = 0; agree && i < w->rule->filling_count; i++) {
-        const struct room_filling *filling = &w->rule->fillings[i];
-        buffer_clear(&text);
-        agree =
-            expand(w, filling->value, &text) && slice_equal(buffer_slice(&text), w->captures[filling->index]);
-    }
-    buffer_finish(&text);
-    return agree;
-}
-
-static bool row_agrees(const struct walk *w, const struct rows *rows, size_t row)
-{
-    for (size_t i = 0; i < template_placeholders(w->pattern->name); i++) {
-        struct slice name = template_placeholder(w->pattern->name, i);
-        if (find_filling(w->rule, i) || (!w->rule->automatic && !has_column(rows, name)))
-            continue;
-        struct slice cell = rows_cell(rows, row, name);
-        if (!cell.data || !slice_equal(cell, w->captures[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool any_row_agrees(const struct walk *w, const struct rows *rows)
-{
-    for (size_t row = 0; rows && row < rows_count(rows); row++) {
-        if (row_agrees(w, rows, row))
-            return true;
-    }
-    return false;
 }
 
 /* Does a rule hold by what is known so far? */
 static bool is_allowed(const struct grants *g, const struct request *request)
 {
-    struct walk w = {.g = g, .principal = request->principal, .room = request->room};
-    while (walk_next(&w)) {
-        if (!fillings_agree(&w))
+    struct rules_walk w = walk_of(g, request->room);
+    while (rules_next(&w)) {
+        if (!rules_with_agrees(&w))
             continue;
-        if (!w.rule->lookup || any_row_agrees(&w, answer_of(&request->inquiry, &w)))
+        if (!w.rule->lookup || rules_row_agrees(&w, answer_of(&request->inquiry, &w)))
             return true;
     }
     return false;
 }
 
-/* `request` is in no list any more. Nothing of g may be touched afterwards: the owner may destroy it. */
-static void decide(struct grants *g, struct request *request, enum grants_outcome outcome)
+static void ask_for_room(struct grants *g, struct request *request)
 {
-    g->hooks.decided(g->owner, request->room, outcome, request->tag);
-    request_destroy(request);
+    if (is_allowed(g, request)) /* by a rule that needs no lookup */
+        return;
+    struct rules_walk w = walk_of(g, request->room);
+    while (rules_next(&w)) {
+        if (w.rule->lookup && rules_with_agrees(&w))
+            ask(g, &request->inquiry, &w, w.rule->lookup);
+    }
 }
 
-/* Decides when it can; the request has been taken out of the list then. */
-static bool try_decide(struct grants *g, struct request *request, struct request **place)
+/* --- the principal --- */
+
+enum standing { STANDING_OPEN, STANDING_KNOWN, STANDING_LOST };
+
+/* What rests on who it was is asked anew. The old questions are dropped last, so that an answer that is
+   needed again is not asked for again. */
+static void take_principal(struct grants *g, struct rows *rows)
 {
-    bool allowed = is_allowed(g, request);
-    if (!allowed && request->inquiry.pending > 0)
-        return false;
-    if (place)
-        *place = request->next;
-    decide(g, request,
-        allowed                   ? GRANTS_ALLOWED
-        : request->inquiry.failed ? GRANTS_UNAVAILABLE
-                                  : GRANTS_FORBIDDEN);
+    rows_release(g->principal);
+    g->principal = rows_hold(rows);
+    struct inquiry rules = g->rules;
+    g->rules = (struct inquiry){0};
+    ask_automatic(g);
+    inquiry_finish(&rules, g->lookups);
+    for (struct request *r = g->requests; r; r = r->next) {
+        struct inquiry before = r->inquiry;
+        r->inquiry = (struct inquiry){0};
+        ask_for_room(g, r);
+        inquiry_finish(&before, g->lookups);
+    }
+}
+
+static enum standing check_principal(struct grants *g, enum grants_outcome *why)
+{
+    const struct use *use = g->who.uses[0];
+    enum use_state state = use_state(use);
+    *why = GRANTS_UNAVAILABLE;
+    if (state == USE_FAILED)
+        return g->phase == ATTACHING ? STANDING_LOST : STANDING_OPEN;
+    if (state != USE_GOOD)
+        return state == USE_GONE ? STANDING_LOST : STANDING_OPEN;
+    struct rows *rows = use_rows(use);
+    *why = GRANTS_NO_USER;
+    if (rows_count(rows) != 1)
+        return STANDING_LOST;
+    if (rows != g->principal)
+        take_principal(g, rows);
+    return STANDING_KNOWN;
+}
+
+/* --- automatic rooms --- */
+
+/* false: more than allowed. */
+static bool collect_rooms(struct grants *g)
+{
+    struct nameset *before = g->rooms_before;
+    g->rooms_before = g->rooms;
+    g->rooms = before;
+    nameset_clear(g->rooms);
+    struct rules_walk w = walk_of(g, NO_ROOM);
+    while (rules_next(&w)) {
+        const struct rows *rows = w.rule->lookup ? answer_of(&g->rules, &w) : NULL;
+        if (!rules_add_rooms(&w, rows, g->rooms, g->rooms_max))
+            return false;
+    }
     return true;
 }
 
-static void ask_rules(struct grants *g, struct request *request)
+/* Nothing of g may be touched afterwards: the owner may destroy it. */
+static void attached(struct grants *g, enum grants_outcome outcome)
 {
-    struct walk w = {.g = g, .principal = request->principal, .room = request->room};
-    while (walk_next(&w)) {
-        if (w.rule->lookup && fillings_agree(&w))
-            ask(g, &request->inquiry, &w, w.rule->lookup);
+    bool allowed = outcome == GRANTS_ALLOWED;
+    g->phase = allowed ? ATTACHED : IDLE;
+    if (allowed)
+        lookups_user_queue(g->lookups, &g->in_lookups); /* for what was requested meanwhile */
+    else
+        forget_answers(g);
+    g->hooks.attached(
+        g->owner, outcome, allowed ? nameset_names(g->rooms) : NULL, allowed ? g->rooms->count : 0);
+}
+
+static void attach_on(struct grants *g)
+{
+    enum grants_outcome why;
+    enum standing standing = check_principal(g, &why);
+    if (standing == STANDING_LOST)
+        attached(g, why);
+    else if (standing == STANDING_OPEN)
+        return;
+    else if (inquiry_any(&g->rules, USE_FAILED) || inquiry_any(&g->rules, USE_GONE))
+        attached(g, GRANTS_UNAVAILABLE);
+    else if (!inquiry_open(&g->rules))
+        attached(g, collect_rooms(g) ? GRANTS_ALLOWED : GRANTS_TOO_MANY);
+}
+
+void grants_attach(struct grants *g)
+{
+    CHECK(g->phase != ATTACHING);
+    forget_answers(g);
+    g->phase = ATTACHING;
+    g->in_lookups.known_until = UINT64_MAX;
+    nameset_clear(g->rooms);
+    struct rules_walk w = walk_of(g, NO_ROOM);
+    ask(g, &g->who, &w, catalogue_principal(g->catalogue));
+    if (use_state(g->who.uses[0]) != USE_WAITS) /* somebody else has the answer: decided later all the same */
+        lookups_user_queue(g->lookups, &g->in_lookups);
+}
+
+/* --- changes --- */
+
+/* A lookup whose answer waits or failed keeps being asked as long as it is used. */
+static bool is_settled(const struct inquiry *q)
+{
+    return !inquiry_open(q) && !inquiry_any(q, USE_FAILED);
+}
+
+/* One good answer that says yes is enough for a room that was asked for. */
+static bool all_settled(const struct grants *g)
+{
+    bool settled = is_settled(&g->rules);
+    for (const struct request *r = g->requests; settled && r; r = r->next)
+        settled = !r->granted || is_settled(&r->inquiry) || is_allowed(g, r);
+    return settled;
+}
+
+static void set_doubt(struct grants *g, bool doubt)
+{
+    if (g->doubted == doubt)
+        return;
+    g->doubted = doubt;
+    g->hooks.doubted(g->owner, doubt);
+}
+
+/* Nothing of g may be touched afterwards. */
+static void end(struct grants *g, enum grants_outcome why)
+{
+    set_doubt(g, true);
+    forget_answers(g);
+    g->phase = IDLE;
+    g->hooks.ended(g->owner, why);
+}
+
+static enum grants_outcome why_over(const struct inquiry *q)
+{
+    return inquiry_any(q, USE_GONE) ? GRANTS_UNAVAILABLE : GRANTS_FORBIDDEN;
+}
+
+static bool is_requested(const struct grants *g, struct slice room)
+{
+    for (const struct request *r = g->requests; r; r = r->next) {
+        if (r->granted && slice_equal(r->room, room))
+            return true;
+    }
+    return false;
+}
+
+static void withdraw_requested(struct grants *g)
+{
+    for (struct request **at = &g->requests; *at;) {
+        struct request *r = *at;
+        if (!r->granted || is_allowed(g, r)) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        if (!nameset_has(g->rooms, r->room) && !nameset_has(g->rooms_before, r->room))
+            g->hooks.withdrawn(g->owner, r->room, why_over(&r->inquiry));
+        request_destroy(g, r);
+    }
+}
+
+static void withdraw_automatic(struct grants *g)
+{
+    const struct slice *names = nameset_names(g->rooms_before);
+    for (size_t i = 0; i < g->rooms_before->count; i++) {
+        if (!nameset_has(g->rooms, names[i]) && !is_requested(g, names[i]))
+            g->hooks.withdrawn(g->owner, names[i], why_over(&g->rules));
+    }
+}
+
+static void grant_further(struct grants *g)
+{
+    const struct slice *names = nameset_names(g->rooms);
+    struct slice *further = xcalloc(g->rooms->count + 1, sizeof *further);
+    size_t count = 0;
+    for (size_t i = 0; i < g->rooms->count; i++) {
+        if (!nameset_has(g->rooms_before, names[i]))
+            further[count++] = names[i];
+    }
+    if (count > 0)
+        g->hooks.granted(g->owner, further, count, g->in_lookups.known_until);
+    free(further);
+}
+
+/* All answers are certain: what has changed by them? false: it is over, and nothing of g may be touched. */
+static bool settle(struct grants *g)
+{
+    if (!collect_rooms(g)) {
+        end(g, GRANTS_TOO_MANY);
+        return false;
+    }
+    withdraw_requested(g);
+    withdraw_automatic(g);
+    grant_further(g);
+    g->in_lookups.known_until = UINT64_MAX;
+    set_doubt(g, false);
+    return true;
+}
+
+/* --- requests --- */
+
+/* Can it be decided? Then also how. */
+static bool is_decidable(const struct grants *g, const struct request *request, enum grants_outcome *outcome)
+{
+    if (use_state(g->who.uses[0]) != USE_GOOD || use_rows(g->who.uses[0]) != g->principal)
+        return false;
+    const struct inquiry *q = &request->inquiry;
+    bool allowed = is_allowed(g, request);
+    *outcome = allowed                                                  ? GRANTS_ALLOWED
+               : inquiry_any(q, USE_FAILED) || inquiry_any(q, USE_GONE) ? GRANTS_UNAVAILABLE
+                                                                        : GRANTS_FORBIDDEN;
+    return allowed || !inquiry_open(q);
+}
+
+/* At the end: they are decided in the order in which they came. */
+static void add_request(struct grants *g, struct request *request)
+{
+    struct request **last = &g->requests;
+    while (*last)
+        last = &(*last)->next;
+    request->next = NULL;
+    *last = request;
+}
+
+/* `request` is in no list. Nothing of g may be touched afterwards: the owner may destroy it. */
+static void decide(struct grants *g, struct request *request, enum grants_outcome outcome)
+{
+    uint64_t tag = request->tag;
+    struct slice room = {xstrndup(request->room.data, request->room.size), request->room.size};
+    if (outcome == GRANTS_ALLOWED && !is_requested(g, room)) {
+        request->granted = true;
+        add_request(g, request);
+    } else {
+        request_destroy(g, request);
+    }
+    g->hooks.decided(g->owner, room, outcome, tag);
+    free((char *)room.data);
+}
+
+/* Decides one request, and has itself called again for further ones: the owner may destroy g meanwhile. */
+static void decide_next(struct grants *g)
+{
+    for (struct request **at = &g->requests; *at; at = &(*at)->next) {
+        struct request *request = *at;
+        enum grants_outcome outcome;
+        if (request->granted || !is_decidable(g, request, &outcome))
+            continue;
+        *at = request->next;
+        lookups_user_queue(g->lookups, &g->in_lookups);
+        decide(g, request, outcome);
+        return;
     }
 }
 
 void grants_request(struct grants *g, struct slice room, uint64_t tag)
 {
+    if (!g->principal || room.size > ROOM_NAME_MAX) {
+        g->hooks.decided(g->owner, room, g->principal ? GRANTS_FORBIDDEN : GRANTS_UNAVAILABLE, tag);
+        return;
+    }
     struct request *request = xcalloc(1, sizeof *request);
     request->tag = tag;
     request->room = (struct slice){xstrndup(room.data, room.size), room.size};
-    if (!g->principal || room.size > ROOM_NAME_MAX) {
-        decide(g, request, g->principal ? GRANTS_FORBIDDEN : GRANTS_UNAVAILABLE);
+    ask_for_room(g, request);
+    enum grants_outcome outcome;
+    if (is_decidable(g, request, &outcome)) {
+        decide(g, request, outcome);
         return;
     }
-    request->principal = rows_hold(g->principal);
-    if (is_allowed(g, request)) { /* by a rule that needs no lookup */
-        decide(g, request, GRANTS_ALLOWED);
+    add_request(g, request);
+}
+
+void grants_leave(struct grants *g, struct slice room)
+{
+    for (struct request **at = &g->requests; *at; at = &(*at)->next) {
+        struct request *r = *at;
+        if (!r->granted || !slice_equal(r->room, room))
+            continue;
+        *at = r->next;
+        request_destroy(g, r);
+        lookups_user_queue(g->lookups, &g->in_lookups); /* it may have been all that was in doubt */
+        lookups_review(g->lookups);
         return;
     }
-    ask_rules(g, request);
-    if (try_decide(g, request, NULL))
-        return;
-    request->next = g->requests;
-    g->requests = request;
 }
 
 /* --- answers --- */
 
-static void answer_attach(struct grants *g)
+static void review(struct lookups_user *u)
 {
-    if (g->phase == PRINCIPAL)
-        on_principal(g);
-    else
-        on_rules(g);
-}
-
-void grants_answer(struct grants *g, uint64_t tag, enum lookup_status status, struct rows *rows)
-{
-    CHECK(tag != 0);
-    if (inquiry_answer(&g->attaching, tag, status, rows)) {
-        answer_attach(g);
+    struct grants *g = (struct grants *)u;
+    enum grants_outcome why;
+    if (g->phase == ATTACHING) {
+        attach_on(g);
         return;
     }
-    for (struct request **place = &g->requests; *place; place = &(*place)->next) {
-        if (inquiry_answer(&(*place)->inquiry, tag, status, rows)) {
-            try_decide(g, *place, place);
-            return;
-        }
+    if (g->phase == IDLE)
+        return;
+    enum standing standing = check_principal(g, &why);
+    if (standing == STANDING_LOST) {
+        end(g, why);
+        return;
     }
+    if (standing == STANDING_OPEN || !all_settled(g))
+        set_doubt(g, true);
+    else if (!settle(g))
+        return;
+    decide_next(g);
+}
+
+bool grants_is_automatic(const struct grants *g, struct slice room)
+{
+    return nameset_has(g->rooms, room);
 }
 
 struct slice grants_user_column(const struct grants *g, struct slice column)

@@ -24,6 +24,8 @@ struct flight {
     struct flight *before, *after;
     struct waiter *first, *last;
     enum flight_place place;
+    uint64_t not_before; /* its query must not be sent before this serial ... */
+    uint64_t sent;       /* ... and was sent at this one; of one that is taken */
     unsigned blamed;
     bool has_nul;
     bool listed; /* findable by later equal lookups */
@@ -72,10 +74,11 @@ static void flight_pack(struct flight *f, struct slice sql, const struct slice *
     f->key = (struct slice){key, total};
 }
 
-struct flight *flight_create(
-    struct slice sql, const struct slice *params, size_t count, flight_answer answer, void *context)
+struct flight *flight_create(struct slice sql, const struct slice *params, size_t count, uint64_t after,
+    flight_answer answer, void *context)
 {
     struct flight *f = xcalloc(1, sizeof *f);
+    f->not_before = after;
     f->param_count = count;
     f->params = xcalloc(count + 1, sizeof *f->params);
     flight_pack(f, sql, params);
@@ -217,14 +220,22 @@ static void unlist(struct inflight *t, struct flight *f)
     f->listed = false;
 }
 
+/* What was sent before the asker's serial may have seen what was before the change that he asks about. */
+static bool is_late_enough(const struct flight *under_way, const struct flight *f)
+{
+    return under_way->place != FLIGHT_TAKEN || under_way->sent >= f->not_before;
+}
+
 bool inflight_post(struct inflight *t, struct flight *f, int64_t now)
 {
     CHECK(f->place == FLIGHT_LOOSE && f->first);
     chain_waiter(t, f->first, now);
 
     struct flight *under_way = map_find(t->listed, f->key);
-    if (!under_way) {
+    if (!under_way || !is_late_enough(under_way, f)) {
         map_set(t->listed, f->key, f);
+        if (under_way)
+            under_way->listed = false;
         f->listed = true;
         f->place = FLIGHT_QUEUED;
         flight_list_add(&t->queue, f);
@@ -238,12 +249,13 @@ bool inflight_post(struct inflight *t, struct flight *f, int64_t now)
     return true;
 }
 
-struct flight *inflight_take(struct inflight *t)
+struct flight *inflight_take(struct inflight *t, uint64_t serial)
 {
     struct flight *f = flight_list_take(&t->queue);
     if (!f)
         return NULL;
     f->place = FLIGHT_TAKEN;
+    f->sent = serial;
     t->taken++;
     return f;
 }

@@ -1,36 +1,20 @@
-/* The lookups that one decision waits for, each distinct (lookup, parameters) once. A zeroed struct is empty;
-   its owner calls inquiry_finish. Belongs to grants. */
+/* The answers that one decision rests on, each distinct (lookup, key) once. A zeroed struct is empty; its
+   owner calls inquiry_finish. Belongs to grants. */
 #pragma once
 
-#include "causeway/grants.h"
-
-struct ask {
-    uint64_t tag;
-    const struct lookup *lookup;
-    struct buffer key; /* the parameters, as inquiry_key writes them */
-    struct rows *rows; /* held; NULL until answered with LOOKUP_OK */
-};
+#include "causeway/lookups.h"
 
 struct inquiry {
-    struct ask *asks;
+    struct use **uses;
     size_t count, capacity;
-    size_t pending;
-    bool failed; /* one of them was not answered with LOOKUP_OK */
 };
 
-void inquiry_finish(struct inquiry *q);
-
-/* Appends one parameter (NULL data: SQL's NULL) to the key of an ask. */
-void inquiry_key(struct buffer *key, struct slice param);
-
-const struct ask *inquiry_find(
+void inquiry_finish(struct inquiry *q, struct lookups *l);
+void inquiry_ask(struct inquiry *q, struct lookups *l, struct lookups_user *u, const struct lookup *lookup,
+    const struct buffer *key);
+const struct use *inquiry_find(
     const struct inquiry *q, const struct lookup *lookup, const struct buffer *key);
-
-/* A new ask, pending. */
-void inquiry_add(struct inquiry *q, const struct lookup *lookup, const struct buffer *key, uint64_t tag);
-
-/* The parameters of a key: lookup->param_count views of it. */
-void inquiry_params(const struct buffer *key, struct slice *params, size_t count);
-
-/* false: this inquiry has not asked that. */
-bool inquiry_answer(struct inquiry *q, uint64_t tag, enum lookup_status status, struct rows *rows);
+/* Is one of them in this state? */
+bool inquiry_any(const struct inquiry *q, enum use_state state);
+/* May another answer follow by itself? Then it is too early to say no, and a yes may be over. */
+bool inquiry_open(const struct inquiry *q);

@@ -64,6 +64,11 @@ void nameset_add(struct nameset *s, size_t start)
     s->spans[s->count++] = (struct nameset_span){start, name.size};
 }
 
+bool nameset_has(const struct nameset *s, struct slice name)
+{
+    return s->count > 0 && find_slot(s, name)->generation == s->generation;
+}
+
 const struct slice *nameset_names(struct nameset *s)
 {
     static const struct slice none = {NULL, 0};

@@ -31,5 +31,7 @@ void nameset_clear(struct nameset *s);
  * already. */
 void nameset_add(struct nameset *s, size_t start);
 
+bool nameset_has(const struct nameset *s, struct slice name);
+
 /* The names, nameset's `count` of them, never NULL; valid until the set changes. */
 const struct slice *nameset_names(struct nameset *s);

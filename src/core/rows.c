@@ -72,6 +72,16 @@ void rows_release(struct rows *r)
     free(r);
 }
 
+bool rows_equal(const struct rows *a, const struct rows *b)
+{
+    if (a->columns != b->columns || a->count != b->count || a->text.size != b->text.size)
+        return false;
+    for (size_t i = 0; i < (a->count + 1) * a->columns; i++)
+        if (a->cells[i].size != b->cells[i].size || a->cells[i].null != b->cells[i].null)
+            return false;
+    return a->text.size == 0 || memcmp(a->text.data, b->text.data, a->text.size) == 0;
+}
+
 size_t rows_count(const struct rows *r)
 {
     return r->count;

@@ -39,6 +39,7 @@ struct session *session_side(struct session *main)
     s->arriving = true;
     s->until = main->position;
     s->main = main;
+    s->frozen = main->frozen;
     return s;
 }
 
@@ -98,7 +99,7 @@ static void queue_append(struct queue *q, struct session *s)
 /* The queue that sessions of this state stand in, or NULL. */
 static struct queue *queue_of(struct session *s, uint8_t state)
 {
-    return state == SESSION_READY     ? &s->fanout->ready
+    return state == SESSION_READY     ? s->frozen ? NULL : &s->fanout->ready
            : state == SESSION_WAITING ? &s->fanout->views[s->log].waiting
                                       : NULL;
 }
@@ -179,6 +180,28 @@ void session_writable(struct session *s)
 {
     if (s->state == SESSION_BLOCKED)
         session_change(s, SESSION_READY);
+}
+
+void session_freeze(struct session *s)
+{
+    if (s->frozen)
+        return;
+    if (s->state == SESSION_READY)
+        queue_remove(&s->fanout->ready, s);
+    s->frozen = true;
+    if (s->state != SESSION_LIVE)
+        return;
+    s->position = s->fanout->position;
+    session_change(s, SESSION_READY);
+}
+
+void session_thaw(struct session *s)
+{
+    if (!s->frozen)
+        return;
+    s->frozen = false;
+    if (s->state == SESSION_READY)
+        queue_append(&s->fanout->ready, s);
 }
 
 bool session_is_side(const struct session *s)

@@ -1,9 +1,11 @@
 /* The pool. Its thread does four things in a circle: it turns the connections, takes in what was posted,
    answers those who have waited too long, and gives what is queued to the connection with the least under
-   way. Callers touch only the mailbox (under its lock) and three atomics. */
+   way. The last connection listens and gets no lookups. Callers touch only the mailbox (under its lock) and
+   some atomics. */
 #include "causeway/postgres.h"
 
 #include "causeway/inflight.h"
+#include "causeway/lock.h"
 #include "causeway/log.h"
 #include "causeway/map.h"
 #include "causeway/memory.h"
@@ -36,8 +38,12 @@ struct complaints {
 
 struct postgres {
     struct postgres_target *target;
-    struct postgres_connection **connections;
-    unsigned connection_count;
+    struct postgres_connection **connections; /* those for lookups, then the one that listens */
+    unsigned connection_count;                /* all of them ... */
+    unsigned lookup_count;                    /* ... those for lookups */
+    bool listens;                             /* the last one does so now */
+    void (*notified)(void *owner, struct slice payload, uint64_t mark);
+    void *owner;
     struct pollfd *polls; /* the mailbox, then one per connection */
     struct inflight *inflight;
     struct complaints complaints;
@@ -51,6 +57,9 @@ struct postgres {
     atomic_bool stopping;
     _Atomic int64_t last_heard;
     atomic_uint ready;
+    _Atomic uint64_t mark; /* the number of the last change that was heard of */
+    struct lock pulse_lock;
+    struct postgres_pulse pulse; /* without answer_ms */
 };
 
 static int64_t clock_ms(void)
@@ -139,6 +148,68 @@ static void on_failed(void *owner, const char *fault)
 static const struct postgres_connection_hooks connection_hooks = {
     .answered = on_answered, .returned = on_returned, .heard = on_heard, .failed = on_failed};
 
+/* --- the connection that listens --- */
+
+uint64_t postgres_mark(struct postgres *p)
+{
+    return atomic_fetch_add(&p->mark, 1) + 1;
+}
+
+/* What was notified before is missed: lookups that were sent before now say nothing about it. */
+static void on_listening(void *owner)
+{
+    struct postgres *p = owner;
+    uint64_t mark = postgres_mark(p);
+    p->listens = true;
+    lock_take(&p->pulse_lock);
+    p->pulse.epoch++;
+    p->pulse.mark = mark;
+    p->pulse.heard_ms = p->now;
+    lock_give(&p->pulse_lock);
+    log_info("postgres", "listening for changes of rights");
+}
+
+static void on_listener_heard(void *owner, int64_t now)
+{
+    struct postgres *p = owner;
+    if (!p->listens)
+        return;
+    lock_take(&p->pulse_lock);
+    p->pulse.heard_ms = now;
+    lock_give(&p->pulse_lock);
+}
+
+static void on_listener_failed(void *owner, const char *fault)
+{
+    struct postgres *p = owner;
+    if (p->listens)
+        log_warn("postgres", "no longer listening for changes of rights fault=\"%s\"", fault);
+    else
+        on_failed(owner, fault);
+    p->listens = false;
+}
+
+static void on_notified(void *owner, struct slice payload)
+{
+    struct postgres *p = owner;
+    p->notified(p->owner, payload, postgres_mark(p));
+}
+
+static const struct postgres_connection_hooks listener_hooks = {.heard = on_listener_heard,
+    .failed = on_listener_failed,
+    .listening = on_listening,
+    .notified = on_notified};
+
+struct postgres_pulse postgres_pulse(struct postgres *p)
+{
+    lock_take(&p->pulse_lock);
+    struct postgres_pulse pulse = p->pulse;
+    lock_give(&p->pulse_lock);
+    int64_t heard = atomic_load(&p->last_heard);
+    pulse.answer_ms = heard == NEVER ? 0 : heard;
+    return pulse;
+}
+
 static struct flight_list take_mail(struct postgres *p)
 {
     pthread_mutex_lock(&p->lock);
@@ -165,7 +236,7 @@ static struct postgres_connection *least_loaded(const struct postgres *p)
 {
     struct postgres_connection *best = NULL;
     size_t least = SIZE_MAX;
-    for (unsigned i = 0; i < p->connection_count; i++) {
+    for (unsigned i = 0; i < p->lookup_count; i++) {
         size_t load = postgres_connection_load(p->connections[i]);
         if (load < least) {
             least = load;
@@ -188,7 +259,7 @@ static void send_queued(struct postgres *p)
 {
     struct postgres_connection *c;
     while ((c = least_loaded(p)) != NULL) {
-        struct flight *f = inflight_take(p->inflight);
+        struct flight *f = inflight_take(p->inflight, atomic_load(&p->mark));
         if (!f)
             return;
         if (flight_has_nul(f))
@@ -206,7 +277,7 @@ static bool is_fresh(int64_t last_heard, int64_t now)
 static void note_health(struct postgres *p)
 {
     unsigned ready = 0;
-    for (unsigned i = 0; i < p->connection_count; i++)
+    for (unsigned i = 0; i < p->lookup_count; i++)
         ready += postgres_connection_ready(p->connections[i]);
     atomic_store(&p->ready, ready);
 
@@ -291,14 +362,21 @@ struct postgres *postgres_create(const struct postgres_settings *settings)
         settings->url, patience < STATEMENT_TIMEOUT_MS ? patience : STATEMENT_TIMEOUT_MS);
     p->inflight = inflight_create(patience);
     p->complaints.next = map_create();
-    p->connection_count = settings->connections;
+    p->notified = settings->notified;
+    p->owner = settings->owner;
+    p->lookup_count = settings->connections;
+    p->connection_count = p->lookup_count + (settings->channel != NULL);
     p->connections = xcalloc(p->connection_count, sizeof(struct postgres_connection *));
     p->polls = xcalloc(p->connection_count + 1, sizeof *p->polls);
-    for (unsigned i = 0; i < p->connection_count; i++)
-        p->connections[i] = postgres_connection_create(p->target, &connection_hooks, p);
+    for (unsigned i = 0; i < p->lookup_count; i++)
+        p->connections[i] = postgres_connection_create(p->target, NULL, &connection_hooks, p);
+    if (settings->channel)
+        p->connections[p->lookup_count] =
+            postgres_connection_create(p->target, settings->channel, &listener_hooks, p);
 
     atomic_init(&p->last_heard, NEVER);
     pthread_mutex_init(&p->lock, NULL);
+    lock_init(&p->pulse_lock);
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK(p->wake >= 0);
     start_thread(p);
@@ -316,6 +394,7 @@ void postgres_destroy(struct postgres *p)
     complaints_finish(&p->complaints);
     postgres_target_destroy(p->target);
     pthread_mutex_destroy(&p->lock);
+    lock_finish(&p->pulse_lock);
     close(p->wake);
     free(p->connections);
     free(p->polls);
@@ -323,9 +402,9 @@ void postgres_destroy(struct postgres *p)
 }
 
 void postgres_lookup(struct postgres *p, struct slice sql, const struct slice *params, size_t count,
-    postgres_answer answer, void *context)
+    uint64_t after, postgres_answer answer, void *context)
 {
-    struct flight *f = flight_create(sql, params, count, answer, context);
+    struct flight *f = flight_create(sql, params, count, after, answer, context);
     pthread_mutex_lock(&p->lock);
     bool first = p->mailbox.first == NULL;
     flight_list_add(&p->mailbox, f);
@@ -342,7 +421,7 @@ bool postgres_healthy(struct postgres *p, char *detail, size_t size)
     unsigned ready = atomic_load(&p->ready);
     bool healthy = is_fresh(heard, now);
     if (healthy)
-        snprintf(detail, size, "answering, %u of %u connections", ready, p->connection_count);
+        snprintf(detail, size, "answering, %u of %u connections", ready, p->lookup_count);
     else if (heard == NEVER)
         snprintf(detail, size, "not connected yet");
     else

@@ -22,6 +22,7 @@ enum {
     ROWS_MAX = 131072,      /* above what ROOMS_MAX can be */
     HEARTBEAT_MS = 500,
     SILENCE_MS = 2000,
+    LISTENER_SILENCE_MS = 1400, /* with the heartbeat less than 2 s; it has no statement that may take long */
     CONNECT_MS = 5000,
     RETRY_LEAST_MS = 100,
     RETRY_MOST_MS = 2000,
@@ -36,7 +37,7 @@ struct statement {
     char name[24];
 };
 
-enum entry_kind { ENTRY_HEARTBEAT, ENTRY_PREPARE, ENTRY_LOOKUP };
+enum entry_kind { ENTRY_HEARTBEAT, ENTRY_LISTEN, ENTRY_PREPARE, ENTRY_LOOKUP };
 
 struct entry {
     enum entry_kind kind;
@@ -47,6 +48,7 @@ struct entry {
 
 struct postgres_connection {
     const struct postgres_target *target;
+    const char *channel; /* or NULL */
     const struct postgres_connection_hooks *hooks;
     void *owner;
 
@@ -65,11 +67,12 @@ struct postgres_connection {
     struct buffer fault;
 };
 
-struct postgres_connection *postgres_connection_create(
-    const struct postgres_target *target, const struct postgres_connection_hooks *hooks, void *owner)
+struct postgres_connection *postgres_connection_create(const struct postgres_target *target,
+    const char *channel, const struct postgres_connection_hooks *hooks, void *owner)
 {
     struct postgres_connection *c = xcalloc(1, sizeof *c);
     c->target = target;
+    c->channel = channel;
     c->hooks = hooks;
     c->owner = owner;
     c->retry_ms = RETRY_LEAST_MS;
@@ -167,9 +170,14 @@ int64_t postgres_connection_due(const struct postgres_connection *c)
     return c->due;
 }
 
+static int64_t patience(const struct postgres_connection *c)
+{
+    return c->channel ? LISTENER_SILENCE_MS : SILENCE_MS;
+}
+
 static void heard(struct postgres_connection *c, int64_t now)
 {
-    c->due = now + (c->used > 0 ? SILENCE_MS : HEARTBEAT_MS);
+    c->due = now + (c->used > 0 ? patience(c) : HEARTBEAT_MS);
     c->hooks->heard(c->owner, now);
 }
 
@@ -185,7 +193,7 @@ static void enter(struct postgres_connection *c, const struct entry *e, int64_t 
 {
     CHECK(c->used < RING_SIZE);
     if (c->used == 0)
-        c->due = now + SILENCE_MS;
+        c->due = now + patience(c);
     c->ring[(c->first + c->used++) % RING_SIZE] = *e;
 }
 
@@ -202,6 +210,14 @@ static void send_heartbeat(struct postgres_connection *c, int64_t now)
 {
     enter(c, &(struct entry){.kind = ENTRY_HEARTBEAT}, now);
     end_group(c, PQsendQueryParams(c->link, "SELECT 1", 0, NULL, NULL, NULL, NULL, 0), now);
+}
+
+static void send_listen(struct postgres_connection *c, int64_t now)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "LISTEN %s", c->channel);
+    enter(c, &(struct entry){.kind = ENTRY_LISTEN}, now);
+    end_group(c, PQsendQueryParams(c->link, sql, 0, NULL, NULL, NULL, NULL, 0), now);
 }
 
 static struct statement *get_statement(struct postgres_connection *c, const char *sql)
@@ -288,7 +304,7 @@ static void answer_error(
 static bool on_error(struct postgres_connection *c, struct entry *e, const PGresult *result)
 {
     enum postgres_verdict verdict = postgres_judge(result, e->named);
-    if (verdict == VERDICT_LOST)
+    if (verdict == VERDICT_LOST || e->kind == ENTRY_LISTEN)
         return false;
     if (e->kind == ENTRY_PREPARE)
         e->statement->state = STATEMENT_UNKNOWN;
@@ -314,6 +330,8 @@ static bool on_result(struct postgres_connection *c, struct entry *e, const PGre
     case PGRES_PIPELINE_SYNC:
         if (e->flight)
             c->hooks->returned(c->owner, e->flight, false);
+        if (e->kind == ENTRY_LISTEN) /* it counts from its commit on, which is the sync */
+            c->hooks->listening(c->owner);
         c->first = (c->first + 1) % RING_SIZE;
         c->used--;
         c->retry_ms = RETRY_LEAST_MS;
@@ -326,6 +344,14 @@ static bool on_result(struct postgres_connection *c, struct entry *e, const PGre
         if (e->flight)
             answer(c, e, LOOKUP_FAILED, NULL, "the statement is no query");
         return false;
+    }
+}
+
+static void read_notifications(struct postgres_connection *c)
+{
+    for (PGnotify *n = PQnotifies(c->link); n; n = PQnotifies(c->link)) {
+        c->hooks->notified(c->owner, slice_of(n->extra));
+        PQfreemem(n);
     }
 }
 
@@ -348,6 +374,8 @@ static void read_results(struct postgres_connection *c, int64_t now)
             return;
         }
     }
+    if (c->channel)
+        read_notifications(c);
     if (!good || PQstatus(c->link) != CONNECTION_OK)
         lose_link(c, now);
     else
@@ -388,7 +416,10 @@ static void carry_on_opening(struct postgres_connection *c, int64_t now)
     }
     c->state = LINK_READY;
     heard(c, now);
-    send_heartbeat(c, now);
+    if (c->channel)
+        send_listen(c, now);
+    else
+        send_heartbeat(c, now);
 }
 
 static void turn_ready(struct postgres_connection *c, short events, int64_t now)

@@ -54,11 +54,15 @@ struct postgres_connection_hooks {
     void (*heard)(void *owner, int64_t now);
     /* It could not be made, or was lost. */
     void (*failed)(void *owner, const char *fault);
+    /* With a channel only: it listens from now on, until it fails; somebody said something there. */
+    void (*listening)(void *owner);
+    void (*notified)(void *owner, struct slice payload);
 };
 
-/* Both pointers are kept, not copied. Connects at the first turn. */
-struct postgres_connection *postgres_connection_create(
-    const struct postgres_target *target, const struct postgres_connection_hooks *hooks, void *owner);
+/* All pointers are kept, not copied. Connects at the first turn. `channel`: to LISTEN on whenever it has
+ * connected; NULL: none. */
+struct postgres_connection *postgres_connection_create(const struct postgres_target *target,
+    const char *channel, const struct postgres_connection_hooks *hooks, void *owner);
 /* Returns what is under way. NULL is fine. */
 void postgres_connection_destroy(struct postgres_connection *c);
 

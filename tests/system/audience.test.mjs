@@ -166,7 +166,7 @@ test('a rule may make an automatic room one on request', async () => {
 });
 
 test('more automatic rooms than allowed are refused with a reason, never cut short', async () => {
-  await world.sql("INSERT INTO people_teams SELECT 'cid', 'team' || n FROM generate_series(1, 50) n");
+  await world.sql(`INSERT INTO people_teams SELECT 'cid', 'team' || n FROM generate_series(1, 50) n; NOTIFY causeway_grants, 'teams:cid'`);
   const small = await world.serve({ ROOMS_MAX: '20' });
   const client = await connect(small, { token: token({ sub: 'cid' }), welcome: false, origin: 'https://tasks.example' });
   const end = await client.closing();

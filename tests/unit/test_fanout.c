@@ -34,7 +34,7 @@ struct player {
     uint64_t rooms;          /* bits */
     uint64_t position;       /* of a live one: the head of the last turn */
     uint16_t lane;
-    bool held, full, arrived;
+    bool held, full, arrived, frozen;
     bool live;              /* at the end of the last turn */
     struct buffer kept;     /* the rest of a cut frame, as the fan-out gave it */
     struct buffer received; /* all bytes that left */
@@ -126,7 +126,7 @@ static void on_away(void *transport, struct session *session, struct origin *ori
     struct player *p = transport;
     struct world *w = p->world;
     assert_ptr_equal(session, p->session);
-    assert_false(p->held || p->full || p->away);
+    assert_false(p->held || p->full || p->away || p->frozen);
     assert_true(p->position < w->tail);
     assert_null(origin->stop);
     for (uint64_t s = p->position > 2000 ? p->position - 2000 : 0; s < w->count; s++) {
@@ -202,7 +202,7 @@ static size_t on_write(void *transport, const struct iovec *parts, int count)
     static size_t ends[EVENTS_MAX];
     bool live = session_is_live(p->session);
     size_t frames = 0, total = 0;
-    assert_false(p->held || p->away);
+    assert_false(p->held || p->away || p->frozen);
     assert_false(p->full);      /* who was told "full" waits until the socket takes more */
     if (!live && p->writes > 0) /* another share in the same turn: the one before was as large as it may be */
         check_chunk_was_full(p, next_for(p, p->position, false));
@@ -383,6 +383,13 @@ static void start(struct player *p)
     session_start(p->session);
 }
 
+static void freeze(struct player *p, bool frozen)
+{
+    p->frozen = frozen;
+    p->live = p->live && !frozen;
+    (frozen ? session_freeze : session_thaw)(p->session);
+}
+
 static void check_stream(struct player *p)
 {
     buffer_add_slice(&p->received, buffer_slice(&p->kept));
@@ -434,7 +441,9 @@ static void check_player(struct player *p, bool was_live)
 {
     struct world *w = p->world;
     bool live = session_is_live(p->session);
-    if (p->held || p->full || p->away) {
+    if (p->frozen)
+        assert_int_equal(p->writes, 0);
+    if (p->held || p->full || p->away || p->frozen) {
         assert_false(live);
     } else if (live) {
         assert_true(was_live || p->position >= w->tail); /* or it was told */
@@ -480,7 +489,7 @@ static bool turn(struct world *w)
         check_player(p, was_live[i]);
         sessions++;
         behind += !p->live && !p->held;
-        if (!p->live && !p->held && !p->full && !p->away)
+        if (!p->live && !p->held && !p->full && !p->away && !p->frozen)
             assert_true(more);
     }
     assert_int_equal(more, fanout_pending(w->fanout));
@@ -699,6 +708,36 @@ static void leaving_takes_what_is_pending(void **state)
     leave(p, 0);
     settle(w);
     assert_got(p, "1 ");
+    close_world(w);
+}
+
+static void a_frozen_session_gets_nothing_and_misses_nothing(void **state)
+{
+    (void)state;
+    struct world *w = open_world(1 << 16, 8, 100);
+    w->generous = true;
+    struct player *p = enter(w, 0, 0, 3);
+    freeze(p, true);
+    send_to(w, 1);
+    send_to(w, 2);
+    settle(w);
+    session_writable(p->session);
+    settle(w);
+    assert_got(p, "");
+    leave(p, 0); /* what turned out meanwhile: nothing of that is pending */
+    freeze(p, false);
+    send_to(w, 2);
+    settle(w);
+    assert_got(p, "1 2 ");
+    freeze(p, true);
+    for (int i = 0; i < 20; i++) {
+        send_to(w, 2);
+        settle(w);
+    }
+    assert_int_equal(w->aways, 0); /* it goes away when it may walk again */
+    freeze(p, false);
+    settle(w);
+    assert_int_equal(w->aways, 1);
     close_world(w);
 }
 
@@ -926,6 +965,8 @@ static void touch_player(struct player *p)
         start(p);
     else if (p->full ? one_in(w, 4) : one_in(w, 50)) /* now and then one that nobody waits for */
         p->full ? writable(p) : session_writable(p->session);
+    else if (p->frozen ? one_in(w, 3) : one_in(w, 20))
+        freeze(p, !p->frozen);
     else if (one_in(w, 3))
         change_rooms(p);
 }
@@ -949,6 +990,8 @@ static void run_random(struct world *w, unsigned steps, unsigned batch, unsigned
             start(p);
         if (p->session && p->full)
             writable(p);
+        if (p->session && p->frozen)
+            freeze(p, false);
     }
     settle(w);
     for (size_t i = 0; i < PLAYERS; i++) {
@@ -1006,6 +1049,7 @@ int main(void)
         cmocka_unit_test(a_held_session_misses_nothing),
         cmocka_unit_test(joining_counts_from_the_sessions_position),
         cmocka_unit_test(leaving_takes_what_is_pending),
+        cmocka_unit_test(a_frozen_session_gets_nothing_and_misses_nothing),
         cmocka_unit_test(ephemeral_events_are_for_those_who_are_live),
         cmocka_unit_test(who_stands_before_the_log_is_sent_away),
         cmocka_unit_test(a_loop_that_was_overtaken_sends_its_live_sessions_away),

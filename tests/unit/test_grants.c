@@ -49,12 +49,14 @@ static const char shop[] =
     "      channels: [{$ref: '#/channels/feed'}]\n"
     "      allow: [{}]\n";
 
-enum { ASKED_MAX = 8 };
+enum { ASKED_MAX = 32, LEASE_MS = 30000, PATIENCE_MS = 10000 };
 
 /* Records what grants ask and decide; answers nothing by itself. */
 struct fixture {
     struct catalogue *catalogue;
+    struct lookups *lookups;
     struct grants *grants;
+    uint64_t now;
     struct {
         uint64_t tag;
         char text[256]; /* "lookup param|param" */
@@ -63,6 +65,7 @@ struct fixture {
     size_t attached_count, decided_count;
     char attached[512]; /* "allowed: room room" */
     char decided[512];  /* "tag room outcome; " for each */
+    char changes[512];  /* what was said of rights that were given: "doubt; -room why; +room at; certain; " */
     bool destroy;       /* from within the decision */
 };
 
@@ -79,9 +82,10 @@ static void append(char *text, size_t size, const char *format, ...)
     va_end(args);
 }
 
-static void on_lookup(
-    void *owner, const struct lookup *lookup, const struct slice *params, size_t count, uint64_t tag)
+static void on_ask(void *owner, const struct lookup *lookup, const struct slice *params, size_t count,
+    uint64_t after, uint64_t tag)
 {
+    (void)after;
     struct fixture *f = owner;
     assert_true(f->asked_count < ASKED_MAX);
     char *text = f->asked[f->asked_count].text;
@@ -121,14 +125,49 @@ static void on_decided(void *owner, struct slice room, enum grants_outcome outco
     destroy_if_told(f);
 }
 
-static const struct grants_hooks hooks = {on_lookup, on_attached, on_decided};
+static void on_doubted(void *owner, bool doubt)
+{
+    struct fixture *f = owner;
+    append(f->changes, sizeof f->changes, doubt ? "doubt; " : "certain; ");
+}
+
+static void on_withdrawn(void *owner, struct slice room, enum grants_outcome why)
+{
+    struct fixture *f = owner;
+    append(f->changes, sizeof f->changes, "-%.*s %s; ", SLICE_ARGS(room), outcomes[why]);
+}
+
+static void on_granted(void *owner, const struct slice *rooms, size_t count, uint64_t known_until)
+{
+    struct fixture *f = owner;
+    for (size_t i = 0; i < count; i++)
+        append(f->changes, sizeof f->changes, "+%.*s %" PRIu64 "; ", SLICE_ARGS(rooms[i]), known_until);
+}
+
+static void on_ended(void *owner, enum grants_outcome why)
+{
+    struct fixture *f = owner;
+    append(f->changes, sizeof f->changes, "ended %s; ", outcomes[why]);
+    destroy_if_told(f);
+}
+
+static const struct grants_hooks hooks = {
+    on_attached, on_decided, on_doubted, on_withdrawn, on_granted, on_ended};
+
+static uint64_t on_now(void *owner)
+{
+    struct fixture *f = owner;
+    return f->now;
+}
+
+static const struct lookups_hooks lookups_hooks = {on_ask, on_now};
 
 static void create(struct fixture *f, const char *address, size_t rooms_max)
 {
     grants_destroy(f->grants);
     const struct lane *lane = catalogue_find_lane(f->catalogue, slice_of(address));
     char user[] = "42"; /* goes away: it must have been copied */
-    f->grants = grants_create(f->catalogue, lane, slice_of(user), rooms_max, &hooks, f);
+    f->grants = grants_create(f->catalogue, lane, f->lookups, slice_of(user), rooms_max, &hooks, f);
     memset(user, 'x', sizeof user - 1);
 }
 
@@ -136,6 +175,9 @@ static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     f->catalogue = catalogue_from_text(shop);
+    f->now = 1000;
+    f->lookups =
+        lookups_create(f->catalogue, &(struct lookups_settings){LEASE_MS, 0, PATIENCE_MS}, &lookups_hooks, f);
     create(f, "/", 1000);
     *state = f;
     return 0;
@@ -145,6 +187,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     grants_destroy(f->grants);
+    lookups_destroy(f->lookups);
     catalogue_release(f->catalogue);
     free(f);
     return 0;
@@ -177,7 +220,7 @@ static void answer_rows(struct fixture *f, const char *asked, const char *const 
     for (size_t i = 0; i < f->asked_count; i++) {
         if (strcmp(f->asked[i].text, asked) == 0) {
             f->asked[i].text[0] = '\0';
-            grants_answer(f->grants, f->asked[i].tag, LOOKUP_OK, rows);
+            lookups_answer(f->lookups, f->asked[i].tag, LOOKUP_OK, rows);
             rows_release(rows);
             return;
         }
@@ -191,7 +234,7 @@ static void answer_failure(struct fixture *f, const char *asked, enum lookup_sta
 {
     for (size_t i = 0; i < f->asked_count; i++) {
         if (strcmp(f->asked[i].text, asked) == 0) {
-            grants_answer(f->grants, f->asked[i].tag, status, NULL);
+            lookups_answer(f->lookups, f->asked[i].tag, status, NULL);
             return;
         }
     }
@@ -263,7 +306,7 @@ static void all_lookups_are_asked_at_once(void **state)
     assert_int_equal(f->asked_count, 3);
     uint64_t cities = f->asked[1].tag;
     answer(f, "cities 42", "city_id", "7");
-    grants_answer(f->grants, cities, LOOKUP_UNAVAILABLE, NULL); /* an answer counts once */
+    lookups_answer(f->lookups, cities, LOOKUP_UNAVAILABLE, NULL); /* an answer counts once */
     assert_int_equal(f->attached_count, 0);
     answer(f, "friends u:42|t1", "who", "9");
     assert_string_equal(f->attached, "allowed: city-7-orders user-42 friends-9");
@@ -482,17 +525,223 @@ static void a_request_in_doubt_is_unavailable(void **state)
     check_decided(f, "2 task:def unavailable; ");
 }
 
-static void a_request_is_judged_by_who_asked(void **state)
+/* --- rights that change --- */
+
+static void check_changes(struct fixture *f, const char *expected)
+{
+    assert_string_equal(f->changes, expected);
+    f->changes[0] = '\0';
+}
+
+static void change(struct fixture *f, const char *what)
+{
+    f->asked_count = 0;
+    f->now += 10;
+    assert_true(lookups_changed(f->lookups, slice_of(what), 1));
+}
+
+static void attach_manager(struct fixture *f)
+{
+    attach_as(f, "42,manager,-,t1");
+    answer(f, "cities 42", "city_id", "7", "8");
+    lookups_review(f->lookups);
+    check_changes(f, "");
+}
+
+static void a_row_that_is_gone_takes_its_rooms_away(void **state)
+{
+    struct fixture *f = *state;
+    attach_manager(f);
+    change(f, "cities:42");
+    check_changes(f, "doubt; ");
+    assert_int_equal(f->asked_count, 1);
+    answer(f, "cities 42", "city_id", "8");
+    check_changes(f, "-city-7-orders forbidden; -depot-7-t1 forbidden; certain; ");
+    change(f, "cities:42");
+    answer(f, "cities 42", "city_id", "8");
+    check_changes(f, "doubt; certain; ");
+}
+
+static void a_row_that_is_new_gives_rooms_and_says_since_when(void **state)
+{
+    struct fixture *f = *state;
+    attach_manager(f);
+    change(f, "cities:42"); /* at 1010 */
+    f->now += 500;
+    answer(f, "cities 42", "city_id", "7", "8", "9");
+    check_changes(f, "doubt; +city-9-orders 1010; +depot-9-t1 1010; certain; ");
+}
+
+static void the_change_of_another_key_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    attach_manager(f);
+    static const char *const others[] = {
+        "cities:43", "cities:4", "cities:", "user:4", "member:[\"7\",\"42\"]"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        change(f, others[i]);
+        check_changes(f, "");
+        assert_int_equal(f->asked_count, 0);
+    }
+    assert_false(lookups_changed(f->lookups, SLICE("nothing:42"), 2));
+    assert_false(lookups_changed(f->lookups, SLICE("member:42"), 2));
+    assert_false(lookups_changed(f->lookups, SLICE("member:[\"7\"]"), 2));
+}
+
+static void the_last_of_several_changes_counts(void **state)
+{
+    struct fixture *f = *state;
+    attach_manager(f);
+    change(f, "cities:42");
+    uint64_t early = f->asked[0].tag;
+    change(f, "cities:42");
+    struct rows *none = rows_create(&SLICE("city_id"), 1);
+    lookups_answer(f->lookups, early, LOOKUP_OK, none);
+    rows_release(none);
+    check_changes(f, "doubt; ");
+    answer(f, "cities 42", "city_id", "7", "8");
+    check_changes(f, "certain; ");
+}
+
+static void another_role_has_other_rooms(void **state)
+{
+    struct fixture *f = *state;
+    attach_manager(f);
+    change(f, "user:42");
+    assert_string_equal(f->asked[0].text, "user 42");
+    answer(f, "user 42", "id,role,level,tenant", "42,admin,-,t1");
+    assert_int_equal(f->asked_count, 1); /* cities no longer matter */
+    check_changes(f, "doubt; -city-7-orders forbidden; -city-8-orders forbidden; -depot-7-t1 forbidden; "
+                     "-depot-8-t1 forbidden; +admin-orders 1010; certain; ");
+    change(f, "cities:42");
+    assert_int_equal(f->asked_count, 0);
+    change(f, "user:42");
+    answer(f, "user 42", "id,role,level,tenant", "42,editor,-,t1");
+    check_changes(f, "doubt; "); /* until cities and friends are known */
+    assert_int_equal(f->asked_count, 3);
+    answer(f, "friends u:42|t1", "who");
+    answer(f, "cities 42", "city_id", "7");
+    check_changes(f, "-admin-orders forbidden; +city-7-orders 1030; certain; ");
+}
+
+static void a_user_who_is_deleted_has_no_rights(void **state)
+{
+    struct fixture *f = *state;
+    attach_manager(f);
+    change(f, "user:42");
+    answer(f, "user 42", "id,role,level,tenant");
+    check_changes(f, "doubt; ended no_user; ");
+    f->destroy = true;
+    attach_as(f, "42,clerk,-,-");
+    assert_null(f->grants);
+}
+
+static void too_many_rooms_end_it_later_as_well(void **state)
+{
+    struct fixture *f = *state;
+    create(f, "/", 5);
+    attach_manager(f);
+    change(f, "cities:42");
+    f->destroy = true;
+    answer(f, "cities 42", "city_id", "7", "8", "9");
+    check_changes(f, "doubt; ended too_many; ");
+    assert_null(f->grants);
+}
+
+static void a_room_that_was_asked_for_can_be_withdrawn(void **state)
 {
     struct fixture *f = *state;
     attach_as(f, "42,clerk,-,-");
-    f->asked_count = 0;
     grants_request(f->grants, SLICE("task:abc"), 1);
-    grants_attach(f->grants);
-    answer(f, "user 42", "id,role,level,tenant", "43,clerk,-,-");
-    assert_string_equal(f->attached, "allowed: user-43");
     answer(f, "member abc|42", "?column?", "1");
     check_decided(f, "1 task:abc allowed; ");
+    change(f, "member:[\"abc\", \"42\"]");
+    check_changes(f, "doubt; ");
+    answer(f, "member abc|42", "?column?");
+    check_changes(f, "-task:abc forbidden; certain; ");
+    change(f, "member:[\"abc\",\"42\"]");
+    assert_int_equal(f->asked_count, 0); /* nobody stands there any more */
+    check_changes(f, "");
+}
+
+static void a_room_that_was_left_is_no_concern(void **state)
+{
+    struct fixture *f = *state;
+    attach_as(f, "42,clerk,-,-");
+    grants_request(f->grants, SLICE("task:abc"), 1);
+    answer(f, "member abc|42", "?column?", "1");
+    change(f, "member:[\"abc\",\"42\"]");
+    check_changes(f, "doubt; ");
+    grants_leave(f->grants, SLICE("task:abc"));
+    check_changes(f, "certain; ");
+    grants_leave(f->grants, SLICE("task:abc"));
+    assert_int_equal(lookups_count(f->lookups), 1);
+}
+
+static void one_rule_that_holds_is_enough(void **state)
+{
+    struct fixture *f = *state;
+    attach_as(f, "42,clerk,-,-");
+    grants_request(f->grants, SLICE("task:abc"), 1);
+    answer(f, "member abc|42", "?column?", "1");
+    change(f, "user:42");
+    answer(f, "user 42", "id,role,level,tenant", "42,admin,-,-");
+    check_changes(f, "doubt; +admin-orders 1010; certain; ");
+    change(f, "member:[\"abc\",\"42\"]");
+    check_changes(f, ""); /* an admin needs no membership */
+    change(f, "user:42");
+    answer(f, "user 42", "id,role,level,tenant", "42,clerk,-,-");
+    check_changes(f, "doubt; ");
+    answer(f, "member abc|42", "?column?");
+    check_changes(f, "-task:abc forbidden; -admin-orders forbidden; certain; ");
+}
+
+static void a_request_is_judged_by_who_it_is_when_it_is_decided(void **state)
+{
+    struct fixture *f = *state;
+    attach_as(f, "42,clerk,-,-");
+    grants_request(f->grants, SLICE("task:abc"), 1);
+    change(f, "user:42");
+    grants_request(f->grants, SLICE("task:def"), 2);
+    check_decided(f, "");
+    answer(f, "user 42", "id,role,level,tenant", "43,clerk,-,-");
+    answer(f, "member def|43", "?column?");
+    answer(f, "member abc|43", "?column?", "1");
+    check_decided(f, "2 task:def forbidden; 1 task:abc allowed; ");
+}
+
+static void a_change_that_cannot_be_looked_up_ends_the_right_after_a_while(void **state)
+{
+    struct fixture *f = *state;
+    attach_manager(f);
+    change(f, "cities:42");
+    answer_failure(f, "cities 42", LOOKUP_UNAVAILABLE);
+    check_changes(f, "doubt; ");
+    for (int i = 0; i < PATIENCE_MS / 1000; i++) {
+        f->asked_count = 0;
+        f->now += 1000;
+        lookups_tick(f->lookups, &(struct lookups_pulse){0});
+        assert_int_equal(f->asked_count, 1); /* again and again */
+        answer_failure(f, "cities 42", LOOKUP_FAILED);
+    }
+    check_changes(f, "-city-7-orders unavailable; -city-8-orders unavailable; -depot-7-t1 unavailable; "
+                     "-depot-8-t1 unavailable; certain; ");
+    /* It is asked on, and the right that comes back goes back to where it went. */
+    f->asked_count = 0;
+    f->now += 1000;
+    lookups_tick(f->lookups, &(struct lookups_pulse){0});
+    answer(f, "cities 42", "city_id", "7");
+    check_changes(f, "+city-7-orders 1010; +depot-7-t1 1010; ");
+}
+
+static void without_the_principal_for_too_long_it_is_over(void **state)
+{
+    struct fixture *f = *state;
+    attach_as(f, "42,clerk,-,-");
+    change(f, "user:42");
+    f->now += PATIENCE_MS;
+    answer_failure(f, "user 42", LOOKUP_UNAVAILABLE);
+    check_changes(f, "doubt; ended unavailable; ");
 }
 
 /* --- ends --- */
@@ -527,9 +776,9 @@ static void grants_can_be_destroyed_at_any_time(void **state)
 static void unknown_answers_are_ignored(void **state)
 {
     struct fixture *f = *state;
-    grants_answer(f->grants, 99, LOOKUP_OK, NULL);
+    lookups_answer(f->lookups, 99, LOOKUP_OK, NULL);
     attach_as(f, "42,clerk,-,-");
-    grants_answer(f->grants, f->asked[0].tag, LOOKUP_UNAVAILABLE, NULL);
+    lookups_answer(f->lookups, f->asked[0].tag, LOOKUP_UNAVAILABLE, NULL);
     assert_int_equal(f->attached_count, 1);
 }
 
@@ -586,7 +835,19 @@ int main(void)
         grants_test(columns_named_like_placeholders_must_agree),
         grants_test(fillings_of_a_request_rule_must_agree),
         grants_test(a_request_in_doubt_is_unavailable),
-        grants_test(a_request_is_judged_by_who_asked),
+        grants_test(a_row_that_is_gone_takes_its_rooms_away),
+        grants_test(a_row_that_is_new_gives_rooms_and_says_since_when),
+        grants_test(the_change_of_another_key_changes_nothing),
+        grants_test(the_last_of_several_changes_counts),
+        grants_test(another_role_has_other_rooms),
+        grants_test(a_user_who_is_deleted_has_no_rights),
+        grants_test(too_many_rooms_end_it_later_as_well),
+        grants_test(a_room_that_was_asked_for_can_be_withdrawn),
+        grants_test(a_room_that_was_left_is_no_concern),
+        grants_test(one_rule_that_holds_is_enough),
+        grants_test(a_request_is_judged_by_who_it_is_when_it_is_decided),
+        grants_test(a_change_that_cannot_be_looked_up_ends_the_right_after_a_while),
+        grants_test(without_the_principal_for_too_long_it_is_over),
         grants_test(grants_can_be_destroyed_at_any_time),
         grants_test(unknown_answers_are_ignored),
         cmocka_unit_test(rows_are_a_table_of_texts),

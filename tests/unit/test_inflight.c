@@ -26,7 +26,7 @@ static void tell(void *context, enum lookup_status status, struct rows *rows)
 static struct flight *make(const char *sql, const char *a, const char *b, struct told *t)
 {
     struct slice params[] = {slice_of(a), slice_of(b)};
-    return flight_create(slice_of(sql), params, b ? 2 : a ? 1 : 0, tell, t);
+    return flight_create(slice_of(sql), params, b ? 2 : a ? 1 : 0, 0, tell, t);
 }
 
 static void finish_ok(struct inflight *t, struct flight *f)
@@ -63,10 +63,10 @@ static void equal_lookups_share_one_flight(void **state)
     struct inflight *table = inflight_create(PATIENCE);
     assert_false(inflight_post(table, make("q", "1", NULL, &t[0]), 0));
     assert_true(inflight_post(table, make("q", "1", NULL, &t[1]), 1));
-    struct flight *f = inflight_take(table);
-    assert_null(inflight_take(table));
+    struct flight *f = inflight_take(table, 0);
+    assert_null(inflight_take(table, 0));
     assert_true(inflight_post(table, make("q", "1", NULL, &t[2]), 2)); /* also once it was sent */
-    assert_null(inflight_take(table));
+    assert_null(inflight_take(table, 0));
 
     answers = 0;
     finish_ok(table, f);
@@ -87,9 +87,9 @@ static void a_finished_flight_is_not_joined_any_more(void **state)
     struct told t[2] = {0};
     struct inflight *table = inflight_create(PATIENCE);
     inflight_post(table, make("q", "1", NULL, &t[0]), 0);
-    finish_ok(table, inflight_take(table));
+    finish_ok(table, inflight_take(table, 0));
     assert_false(inflight_post(table, make("q", "1", NULL, &t[1]), 0));
-    inflight_finish(table, inflight_take(table), LOOKUP_FAILED, NULL);
+    inflight_finish(table, inflight_take(table, 0), LOOKUP_FAILED, NULL);
     assert_int_equal(t[0].status, LOOKUP_OK);
     assert_int_equal(t[1].status, LOOKUP_FAILED);
     inflight_destroy(table);
@@ -121,10 +121,10 @@ static void different_lookups_do_not_share(void **state)
 
     /* A NUL byte moves between texts without changing the bytes in a row. */
     const struct slice left[] = {SLICE("a"), SLICE("b\0c")}, right[] = {SLICE("a\0b"), SLICE("c")};
-    struct flight *with_nul = flight_create(SLICE("q"), left, 2, tell, &t[COUNT]);
+    struct flight *with_nul = flight_create(SLICE("q"), left, 2, 0, tell, &t[COUNT]);
     assert_true(flight_has_nul(with_nul));
     assert_false(inflight_post(table, with_nul, 0));
-    assert_false(inflight_post(table, flight_create(SLICE("q"), right, 2, tell, &t[COUNT + 1]), 0));
+    assert_false(inflight_post(table, flight_create(SLICE("q"), right, 2, 0, tell, &t[COUNT + 1]), 0));
 
     inflight_destroy(table);
     for (size_t i = 0; i < COUNT + 2; i++)
@@ -139,17 +139,17 @@ static void flights_leave_in_the_order_they_came_and_come_back_to_the_front(void
     const char *const names[] = {"a", "b", "c"};
     for (int i = 0; i < 3; i++)
         inflight_post(table, make(names[i], NULL, NULL, &t[i]), 0);
-    struct flight *a = inflight_take(table), *b = inflight_take(table);
+    struct flight *a = inflight_take(table, 0), *b = inflight_take(table, 0);
     assert_string_equal(flight_sql(a), "a");
     assert_string_equal(flight_sql(b), "b");
     inflight_requeue(table, b);
     inflight_requeue(table, a);
     for (int i = 0; i < 3; i++) {
-        struct flight *f = inflight_take(table);
+        struct flight *f = inflight_take(table, 0);
         assert_string_equal(flight_sql(f), names[i]);
         finish_ok(table, f);
     }
-    assert_null(inflight_take(table));
+    assert_null(inflight_take(table, 0));
     inflight_destroy(table);
 }
 
@@ -170,9 +170,9 @@ static void each_waiter_has_its_own_deadline(void **state)
     assert_int_equal(t[2].times, 0);
     assert_int_equal(inflight_deadline(table), PATIENCE + 20);
 
-    struct flight *f = inflight_take(table); /* "other" has left the queue with its only waiter */
+    struct flight *f = inflight_take(table, 0); /* "other" has left the queue with its only waiter */
     assert_string_equal(flight_sql(f), "q");
-    assert_null(inflight_take(table));
+    assert_null(inflight_take(table, 0));
     finish_ok(table, f);
     assert_int_equal(t[2].status, LOOKUP_OK);
     assert_int_equal(t[0].times, 1);
@@ -185,12 +185,12 @@ static void a_sent_flight_that_nobody_waits_for_is_not_joined(void **state)
     struct told t[2] = {0};
     struct inflight *table = inflight_create(PATIENCE);
     inflight_post(table, make("q", NULL, NULL, &t[0]), 0);
-    struct flight *stuck = inflight_take(table);
+    struct flight *stuck = inflight_take(table, 0);
     inflight_expire(table, PATIENCE);
     assert_int_equal(t[0].status, LOOKUP_UNAVAILABLE);
 
     assert_false(inflight_post(table, make("q", NULL, NULL, &t[1]), PATIENCE));
-    struct flight *anew = inflight_take(table);
+    struct flight *anew = inflight_take(table, 0);
     finish_ok(table, stuck); /* too late, and for nobody */
     assert_int_equal(t[0].times, 1);
     assert_int_equal(t[1].times, 0);
@@ -205,10 +205,10 @@ static void a_lost_flight_that_nobody_waits_for_is_not_sent_again(void **state)
     struct told t = {0};
     struct inflight *table = inflight_create(PATIENCE);
     inflight_post(table, make("q", NULL, NULL, &t), 0);
-    struct flight *f = inflight_take(table);
+    struct flight *f = inflight_take(table, 0);
     inflight_expire(table, PATIENCE);
     inflight_requeue(table, f);
-    assert_null(inflight_take(table));
+    assert_null(inflight_take(table, 0));
     inflight_destroy(table);
     assert_int_equal(t.times, 1);
 }

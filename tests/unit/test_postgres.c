@@ -87,7 +87,7 @@ static void await_connections(struct postgres *p, const char *wanted)
 static void ask(struct postgres *p, const char *sql, const char *param, struct answers *a)
 {
     struct slice value = slice_of(param);
-    postgres_lookup(p, slice_of(sql), &value, param ? 1 : 0, take_answer, a);
+    postgres_lookup(p, slice_of(sql), &value, param ? 1 : 0, 0, take_answer, a);
 }
 
 /* One lookup from question to answer. Leaves the answer's rows to the caller in `a`. */
@@ -264,7 +264,7 @@ static void a_nul_byte_matches_nothing_and_is_not_sent(void **state)
     struct answers a;
     answers_init(&a);
     struct slice param = SLICE("ann\0bob");
-    postgres_lookup(p, SLICE("echo"), &param, 1, take_answer, &a);
+    postgres_lookup(p, SLICE("echo"), &param, 1, 0, take_answer, &a);
     await(&a, 1);
     assert_int_equal(a.ok, 1);
     assert_int_equal(rows_count(a.rows), 0);
