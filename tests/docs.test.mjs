@@ -110,11 +110,12 @@ test('PROTOCOL has the error codes that the program sends', () => {
 test('PROTOCOL has the HTTP refusals that the program sends', () => {
   const websocket = all(filesIn('src/edge', /^ws.*\.c$/).map(read).join('\n'), `\\banswer\\([^,"]+, (\\d+), ${STRING}, ${STRING}`)
     .map(([status, , code]) => `${status} ${code}`);
+  const handshake = all(read('src/base/handshake.c'), `\\{\\s*(\\d{3}), ${STRING}, ${STRING}\\}`).map(([status]) => `${status} bad_request`);
   const front = all(read('src/edge/front.c'), 'respond\\(\\w+, (\\d+),').flat();
   const http = all(read('src/base/http.c'), '-(\\d{3})\\b').flat();
-  assert.ok(websocket.length > 3 && front.length > 2 && http.length > 2);
+  assert.ok(websocket.length > 1 && handshake.length > 1 && front.length > 2 && http.length > 2);
   const rows = tableOf('docs/PROTOCOL.md', 'status', 'code', 'when').map(([status, code]) => `${status} ${code}`);
-  assert.deepEqual(unique(rows), unique([...websocket, ...[...front, ...http].map((status) => `${status} ${status}`)]));
+  assert.deepEqual(unique(rows), unique([...websocket, ...handshake, ...[...front, ...http].map((status) => `${status} ${status}`)]));
 });
 
 test('PROTOCOL has the reasons for which a token is refused', () => {
@@ -173,7 +174,7 @@ for (const path of DOCUMENTS) {
 
   test(`every setting in ${path} exists`, () => {
     const known = new Set([...rowsOf('include/causeway/config.h', 'CONFIG_TABLE').map(({ texts }) => texts[0]), 'CAUSEWAY_', 'CONFIG_TABLE', 'METRICS_TABLE',
-      'CMAKE_C_VISIBILITY_PRESET']);
+      'CMAKE_C_VISIBILITY_PRESET', 'MSG_TRUNC']);
     const used = all(read(path), '`([A-Z][A-Z0-9]*_[A-Z0-9_]*)(?:=[^`]*)?`').flat();
     assert.deepEqual(used.filter((name) => !known.has(name)), []);
   });
