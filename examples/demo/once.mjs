@@ -9,14 +9,16 @@ import {
 
 // --- who is there, and what they may see -----------------------------------------------------------------------------
 
-// Two of each role are enough, should somebody's own database have more.
+// The roles of the orders system; two of each are enough, should somebody's own database have more.
 const USERS = `SELECT id, role FROM (
-  SELECT id, role, row_number() OVER (PARTITION BY role ORDER BY id) AS place FROM users) AS ranked
+  SELECT id::integer, role, row_number() OVER (PARTITION BY role ORDER BY id) AS place FROM users
+  WHERE role IN ('admin', 'ceo', 'manager', 'buyer') AND id ~ '^[0-9]+$') AS ranked
   WHERE place <= 2 ORDER BY id`;
 
 async function readPeople(database) {
   const { rows: users } = await database.query(USERS);
-  const { rows: rights } = await database.query('SELECT user_id, city_id FROM manager_cities ORDER BY city_id');
+  const { rows: rights } = await database.query(
+    "SELECT user_id::integer, city_id FROM manager_cities WHERE user_id ~ '^[0-9]+$' ORDER BY city_id");
   return users.map(({ id, role }) => ({
     id, role, cities: rights.filter((right) => right.user_id === id).map((right) => right.city_id),
   }));
