@@ -22,6 +22,7 @@ struct lane {
     struct slice address;     /* URL path, such as "/" */
     struct slice payload_key; /* the member that holds the payload in the message: "data", or the channel's
                                  x-causeway.payload */
+    bool traceparent;         /* clients are told the trace of an event */
 };
 
 struct operation {

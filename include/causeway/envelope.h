@@ -1,4 +1,4 @@
-/* What a client gets for one event: {"type":..,"id":..,"time":..,"data":<payload, byte for
+/* What a client gets for one event: {"type":..,"id":..,"time":..,"traceparent":"..","data":<payload, byte for
    byte>,"cursor":".."} as one WebSocket text frame, written once and shared by everybody. Those who may have
    had it, or get it late, get a variant with another end. Pure. */
 #pragma once
@@ -18,9 +18,14 @@ struct envelope {
     size_t size;        /* of the whole frame */
 };
 
+/* What is told about an event besides its payload; either may be empty. */
+struct envelope_notes {
+    struct slice cursor, traceparent;
+};
+
 /* false: names too long for a frame (a fault of the catalogue). */
 bool envelope_begin(struct envelope *e, const struct lane *lane, const struct operation *operation,
-    const struct record *record, struct slice payload, struct slice cursor);
+    const struct record *record, struct slice payload, struct envelope_notes notes);
 /* A message of ours that goes through a log: {"type":..,<payload key>:<data>}. */
 void envelope_begin_plain(struct envelope *e, const struct lane *lane, const char *type, struct slice data);
 void envelope_write(const struct envelope *e, char *out); /* e->size bytes */

@@ -9,6 +9,9 @@
 #define REJECT_TABLE(X)                                                                                      \
     X(NONE, "none", "accepted")                                                                              \
     X(IGNORED, "ignored", "no operation of the catalogue concerns this type")                                \
+    X(CONFLUENT, "confluent",                                                                                \
+        "the value is in the Confluent wire format (magic byte 0 and a schema id), which is not read")       \
+    X(BAD_CLOUDEVENT, "bad_cloudevent", "content-type announces a CloudEvent, but the value is none")        \
     X(NOT_JSON, "not_json", "the value is not strict JSON")                                                  \
     X(NOT_OBJECT, "not_object", "the value is not a JSON object")                                            \
     X(NO_TYPE, "no_type", "no ce_type or type header and no string member \"type\"")                         \
@@ -39,8 +42,9 @@ struct delivery {
 };
 
 struct routed {
-    struct slice type;    /* as the record says */
-    struct slice payload; /* byte for byte, a JSON value */
+    struct slice type;        /* as the record says */
+    struct slice payload;     /* byte for byte, a JSON value */
+    struct slice traceparent; /* of W3C Trace Context; empty when there is none, or nobody asks for it */
     const struct delivery *deliveries;
     size_t delivery_count;
     struct slice detail; /* after a rejection: which field, or which byte and why */

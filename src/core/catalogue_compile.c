@@ -190,8 +190,9 @@ static void compile_topic(struct compiler *k, struct channel *ch, struct slice a
 /* The member that holds the payload, beside the members that the bridge writes itself. */
 static struct slice payload_key(struct compiler *k, const struct channel *ch)
 {
-    static const char *const known[] = {"payload", NULL};
-    static const char *const taken[] = {"type", "id", "time", "cursor", "redelivered", "backfill"};
+    static const char *const known[] = {"payload", "traceparent", NULL};
+    static const char *const taken[] = {
+        "type", "id", "time", "cursor", "redelivered", "backfill", "traceparent"};
     const struct node *extension = node_find(ch->node, "x-causeway"), *name = node_find(extension, "payload");
     if (!compile_keys(k, extension, "x-causeway of a WebSocket channel", known) || !name)
         return SLICE("data");
@@ -213,6 +214,7 @@ static void compile_lane(struct compiler *k, struct channel *ch, struct slice ad
     lane->index = compile_index(k, ch->node, k->c->lane_count++);
     lane->address = catalogue_copy(k->c, address);
     lane->payload_key = payload_key(k, ch);
+    lane->traceparent = compile_flag(k, node_find(ch->node, "x-causeway"), "traceparent");
     ch->lane = lane;
 }
 

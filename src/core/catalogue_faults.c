@@ -75,6 +75,14 @@ struct slice compile_text(
     return (struct slice){NULL, 0};
 }
 
+bool compile_flag(struct compiler *k, const struct node *map, const char *key)
+{
+    const struct node *n = node_find(map, key);
+    if (n && node_type(n) != DOCUMENT_BOOL)
+        compile_fault(k, n, "%s is no truth value; it must be true or false", key);
+    return node_bool(n, false);
+}
+
 struct template *compile_template(
     struct compiler *k, const struct node *n, const struct node *holder, const char *what)
 {

@@ -90,6 +90,9 @@ bool compile_keys(struct compiler *k, const struct node *map, const char *what, 
 struct slice compile_text(
     struct compiler *k, const struct node *n, const struct node *holder, const char *what);
 
+/* The truth value under that key, false when it is not there; else a fault. */
+bool compile_flag(struct compiler *k, const struct node *map, const char *key);
+
 /* The template in scalar `n`, else a fault and NULL. */
 struct template *compile_template(
     struct compiler *k, const struct node *n, const struct node *holder, const char *what);

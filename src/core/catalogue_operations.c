@@ -208,8 +208,7 @@ static void compile_sending(
     struct compiler *k, struct slice name, const struct node *node, struct channel *ch)
 {
     static const char *const known[] = {"from", "to", "except", "ephemeral", NULL};
-    const struct node *extension = node_find(node, "x-causeway"),
-                      *ephemeral = node_find(extension, "ephemeral");
+    const struct node *extension = node_find(node, "x-causeway");
     if (!ch->lane || !compile_keys(k, extension, "x-causeway of an operation", known))
         return;
     struct operation *op = &k->c->operations[k->c->operation_count];
@@ -220,9 +219,7 @@ static void compile_sending(
     check_hash(k, op, node);
     const struct channel_message *message = find_message(k, op, node, ch);
     op->type_json = quote(k->c, message ? message->type : name);
-    if (ephemeral && node_type(ephemeral) != DOCUMENT_BOOL)
-        compile_fault(k, ephemeral, "ephemeral is no truth value; it must be true or false");
-    op->ephemeral = node_bool(ephemeral, false);
+    op->ephemeral = compile_flag(k, extension, "ephemeral");
     compile_from(k, op, extension);
     compile_rooms_of(k, op, extension);
 }

@@ -1,6 +1,6 @@
-/* Reads a Kafka record as a message of its topic: which type it has, and where its payload stands. Three
-   shapes: a ce_type header (CloudEvents, binary mode), a type header, or a value {"type": ..., "data": ...}.
- */
+/* Reads a Kafka record as a message of its topic: which type it has, and where its payload stands. Four
+   shapes: a CloudEvent in structured mode (the content-type header says so), one in binary mode (a ce_type
+   header), a type header, or a value {"type": ..., "data": ...}. */
 #pragma once
 
 #include "causeway/catalogue.h"
@@ -23,6 +23,11 @@ struct decoder {
 };
 
 void decoder_finish(struct decoder *d);
+
+/* The record's traceparent (a header, or a member of a CloudEvent), if it is well-formed; else an empty
+   slice. After decode_record. */
+struct slice decode_traceparent(
+    const struct decoder *d, const struct record *record, const struct decoded *decoded);
 
 /* As early as possible: a type that no operation concerns is ignored before its value is looked at, when it
  * can be. */

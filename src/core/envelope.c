@@ -76,22 +76,24 @@ static void finish(struct envelope *e, size_t text, struct slice payload, const 
 }
 
 bool envelope_begin(struct envelope *e, const struct lane *lane, const struct operation *operation,
-    const struct record *record, struct slice payload, struct slice cursor)
+    const struct record *record, struct slice payload, struct envelope_notes notes)
 {
-    char id[384], time[32];
+    char id[384], time[32], trace[80] = "";
     if (envelope_id(id, sizeof id, record, operation) == 0)
         return false;
     envelope_time(time, record->time_ms);
+    if (notes.traceparent.size > 0)
+        snprintf(trace, sizeof trace, "\"traceparent\":\"%.*s\",", SLICE_ARGS(notes.traceparent));
     char *text = e->head + FRAME_HEADER_MAX;
     size_t room = sizeof e->head - FRAME_HEADER_MAX;
     int n = snprintf(text, room,
-        "{\"type\":%.*s,\"id\":\"%s\",\"time\":\"%s\",\"%.*s\":", SLICE_ARGS(operation->type_json), id, time,
-        SLICE_ARGS(lane->payload_key));
+        "{\"type\":%.*s,\"id\":\"%s\",\"time\":\"%s\",%s\"%.*s\":", SLICE_ARGS(operation->type_json), id,
+        time, trace, SLICE_ARGS(lane->payload_key));
     if (n < 0 || (size_t)n >= room)
         return false;
     char tail[sizeof e->tail] = "}";
-    if (cursor.size > 0)
-        snprintf(tail, sizeof tail, ",\"cursor\":\"%.*s\"}", SLICE_ARGS(cursor));
+    if (notes.cursor.size > 0)
+        snprintf(tail, sizeof tail, ",\"cursor\":\"%.*s\"}", SLICE_ARGS(notes.cursor));
     finish(e, (size_t)n, payload, tail);
     return true;
 }

@@ -116,8 +116,11 @@ static bool append(struct journal *j, const struct lane *lane, uint32_t partitio
     size_t stamped = d->operation->ephemeral ? 0
                                              : cursor_mint_stamp(j->mint, hotlog_next(j->log) + 1, partition,
                                                    record->offset, cursor);
+    struct envelope_notes notes = {.cursor = {cursor, stamped}};
+    if (lane->traceparent)
+        notes.traceparent = routed->traceparent;
     if (d->room_count + d->except_count > HOTLOG_ROOMS_MAX ||
-        !envelope_begin(&e, lane, d->operation, record, routed->payload, (struct slice){cursor, stamped}))
+        !envelope_begin(&e, lane, d->operation, record, routed->payload, notes))
         return false;
     if (j->pace)
         j->pace(j->pace_owner);

@@ -322,6 +322,16 @@ static enum reject validate(
     return REJECT_INVALID;
 }
 
+static bool wants_trace(const struct catalogue *c, const struct source_message *message)
+{
+    const struct lane *lanes;
+    (void)catalogue_lanes(c, &lanes);
+    for (size_t i = 0; i < message->operation_count; i++)
+        if (lanes[message->operations[i]->lane].traceparent)
+            return true;
+    return false;
+}
+
 static enum reject route(
     struct router *r, const struct catalogue *c, const struct record *record, struct routed *out)
 {
@@ -345,6 +355,8 @@ static enum reject route(
     }
     out->type = message->type;
     out->payload = decoded.payload;
+    if (wants_trace(c, message))
+        out->traceparent = decode_traceparent(&r->decoder, record, &decoded);
     out->deliveries = r->deliveries;
     out->delivery_count = message->operation_count;
     return REJECT_NONE;

@@ -186,6 +186,7 @@ describe('x-causeway', () => {
       ['kafkaChannel', { tombstone: 'task.deleted' }, { tombstones: 'task.deleted' }],
       ['kafkaChannel', { validation: 'enforce' }, { validation: true }],
       ['clientChannel', { payload: 'payload' }, { payload: 'type' }],
+      ['clientChannel', { traceparent: true }, { traceparent: 'yes' }],
     ];
     for (const [part, good, bad] of pairs) {
       assert.deepEqual(extensionValidator(part)(good), [], JSON.stringify(good));

@@ -1,5 +1,6 @@
-// Payloads against their schemas, per channel: off, warn, enforce. What is rejected reaches nobody, also not somebody
-// who comes back later, and the record behind it flows.
+// Payloads against their schemas, per channel: off, warn, enforce; and how they come: CloudEvents in both modes, with
+// their trace, and what is in a registry's format. What is rejected reaches nobody, also not somebody who comes back
+// later, and the record behind it flows.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openWorld } from './lib/bridge.mjs';
@@ -29,7 +30,7 @@ const catalogue = {
       messages: { note: { name: 'note', payload } },
       'x-causeway': { validation: mode },
     }])),
-    clients: { address: '/', servers: [{ $ref: '#/servers/ws' }], messages: { note: { name: 'note', payload: { type: 'object' } } } },
+    clients: { address: '/', servers: [{ $ref: '#/servers/ws' }], messages: { note: { name: 'note', payload: { type: 'object' } } }, 'x-causeway': { traceparent: true } },
   },
   operations: Object.fromEntries(MODES.map((mode) => [`send-${mode}`, send(mode)])),
   'x-causeway': {
@@ -91,6 +92,33 @@ test('what was rejected is not replayed either', async () => {
   const ids = again.of('note').filter((m) => m.id.startsWith(world.topic('enforce.v1'))).map((m) => m.data.id);
   assert.deepEqual(ids, [1, 7]);
   await again.close();
+});
+
+const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+const produce = (record) => world.kafka.produce(world.topic('enforce.v1'), { partition: 0, ...record });
+
+test('CloudEvents of both modes arrive alike, with their trace', async () => {
+  await produce({ value: { id: 10 }, headers: { ce_type: 'note', ce_specversion: '1.0', 'content-type': 'application/json', traceparent: TRACE } });
+  const structured = { specversion: '1.0', id: 'e-1', source: '/notes', type: 'note', time: '2024-01-15T10:30:00Z', traceparent: TRACE, data: { id: 11 } };
+  await produce({ value: structured, headers: { 'content-type': 'application/cloudevents+json; charset=utf-8' } });
+  await produce({ value: { type: 'note', data: { id: 12 } } });
+  for (const id of [10, 11, 12]) {
+    const event = await reader.expect('note');
+    assert.deepEqual(event.data, { id });
+    assert.equal(event.traceparent, id === 12 ? undefined : TRACE);
+  }
+});
+
+test('what no JSON can be read from says which format it is in', async () => {
+  const reasons = ['confluent', 'bad_cloudevent', 'no_data'];
+  const counts = () => Promise.all(reasons.map((reason) => bridge.metric('causeway_kafka_records_rejected_total', { reason })));
+  await produce({ value: Buffer.concat([Buffer.from([0, 0, 0, 0, 42]), Buffer.from('{"id":1}')]), headers: { ce_type: 'note' } });
+  await produce({ value: '[]', headers: { 'content-type': 'application/cloudevents-batch+json' } });
+  await produce({ value: { specversion: '1.0', id: 'e', source: '/n', type: 'note', data_base64: 'e30=' }, headers: { 'content-type': 'application/cloudevents+json' } });
+  await produce({ value: { id: 20 }, headers: { ce_type: 'note' } });
+  assert.equal((await reader.expect('note')).data.id, 20);
+  assert.deepEqual(await counts(), [1, 1, 1]);
+  assert.match(bridge.logLines('reason=confluent')[0], /schema id 42; publish plain JSON/);
 });
 
 test('the bridges end in good health', async () => {

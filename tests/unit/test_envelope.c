@@ -37,7 +37,7 @@ static void an_event_is_one_text_frame_with_its_payload_byte_for_byte(void **sta
     struct envelope e;
     char id[128], text[512];
     assert_true(envelope_begin(&e, &data_lane, &new_order, &r,
-        SLICE("{ \"total\" : 1.50,\"id\":12345678901234567890 }"), SLICE("")));
+        SLICE("{ \"total\" : 1.50,\"id\":12345678901234567890 }"), (struct envelope_notes){0}));
     assert_true(envelope_id(id, sizeof id, &r, &new_order) > 0);
     snprintf(text, sizeof text, expected, id, payload);
     char *frame = write_event(&e);
@@ -52,9 +52,29 @@ static void a_lane_names_the_member_that_holds_the_payload(void **state)
     (void)state;
     struct record r = order_record();
     struct envelope e;
-    assert_true(envelope_begin(&e, &post_lane, &new_order, &r, SLICE("[]"), SLICE("")));
+    assert_true(envelope_begin(&e, &post_lane, &new_order, &r, SLICE("[]"), (struct envelope_notes){0}));
     char *frame = write_event(&e);
     assert_memory_equal(frame + e.size - 14, ",\"payload\":[]}", 14);
+    free(frame);
+}
+
+static void a_trace_stands_before_the_payload_in_every_variant(void **state)
+{
+    (void)state;
+    static const char trace[] =
+        ",\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\",\"data\":{}";
+    struct envelope_notes notes = {
+        SLICE("c"), SLICE("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")};
+    struct record r = order_record();
+    struct envelope e;
+    struct buffer variant = {0};
+    assert_true(envelope_begin(&e, &data_lane, &new_order, &r, SLICE("{}"), notes));
+    char *frame = write_event(&e);
+    assert_non_null(memmem(frame, e.size, trace, strlen(trace)));
+    envelope_add_variant(
+        &variant, (struct slice){frame, e.size}, e.header_size, e.tail_size, ENVELOPE_REDELIVERED);
+    assert_non_null(memmem(variant.data, variant.size, trace, strlen(trace)));
+    buffer_finish(&variant);
     free(frame);
 }
 
@@ -73,7 +93,8 @@ static void frames_are_whole_at_every_length(void **state)
             memset(payload, 'p', size);
             payload[0] = payload[size - 1] = '"';
             struct envelope e;
-            assert_true(envelope_begin(&e, &lane, &short_one, &r, (struct slice){payload, size}, SLICE("")));
+            assert_true(envelope_begin(
+                &e, &lane, &short_one, &r, (struct slice){payload, size}, (struct envelope_notes){0}));
             char *frame = write_event(&e);
             struct frame_decoder d = {.message_max = 1 << 21};
             struct frame_message m;
@@ -161,7 +182,7 @@ static void names_too_long_for_a_frame_are_refused(void **state)
         struct envelope e;
         type[size - 1] = '"';
         operation.type_json = (struct slice){type, size};
-        if (envelope_begin(&e, &data_lane, &operation, &r, SLICE("{}"), SLICE(""))) {
+        if (envelope_begin(&e, &data_lane, &operation, &r, SLICE("{}"), (struct envelope_notes){0})) {
             assert_int_equal(accepted++, size - 2); /* all up to a length, none beyond */
             char *frame = write_event(&e);
             assert_int_equal(frame[e.size - 1], '}');
@@ -232,7 +253,8 @@ static void a_cursor_stands_behind_the_payload(void **state)
     char cursor[65], expected[256];
     memset(cursor, 'c', 64); /* the longest */
     cursor[64] = '\0';
-    assert_true(envelope_begin(&e, &data_lane, &new_order, &r, SLICE("{}"), slice_of(cursor)));
+    assert_true(envelope_begin(
+        &e, &data_lane, &new_order, &r, SLICE("{}"), (struct envelope_notes){.cursor = slice_of(cursor)}));
     char *frame = write_event(&e);
     snprintf(expected, sizeof expected, "%s,\"data\":{},\"cursor\":\"%s\"}",
         "{\"type\":\"new-order\",\"id\":\"orders.v1:3:1042:57c27bee\",\"time\":\"2024-01-15T10:30:00.000Z\"",
@@ -266,8 +288,8 @@ static void variants_differ_from_their_frame_in_the_end_alone(void **state)
             payload[0] = payload[size - 1] = '"';
             struct envelope e;
             struct slice cursor = stamped ? SLICE("abcdefghijklmnopqrst") : SLICE("");
-            assert_true(
-                envelope_begin(&e, &data_lane, &short_one, &r, (struct slice){payload, size}, cursor));
+            assert_true(envelope_begin(&e, &data_lane, &short_one, &r, (struct slice){payload, size},
+                (struct envelope_notes){.cursor = cursor}));
             char *frame = write_event(&e), *whole = message_of((struct slice){frame, e.size});
             struct buffer out = {0}, expected = {0};
             buffer_add_text(&out, "before");
@@ -307,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_one_text_frame_with_its_payload_byte_for_byte),
         cmocka_unit_test(a_lane_names_the_member_that_holds_the_payload),
+        cmocka_unit_test(a_trace_stands_before_the_payload_in_every_variant),
         cmocka_unit_test(frames_are_whole_at_every_length),
         cmocka_unit_test(a_cursor_stands_behind_the_payload),
         cmocka_unit_test(variants_differ_from_their_frame_in_the_end_alone),
