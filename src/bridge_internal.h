@@ -16,6 +16,7 @@
 #include "causeway/postgres.h"
 #include "causeway/roster.h"
 #include "causeway/route.h"
+#include "causeway/sio.h"
 #include "causeway/token.h"
 #include "causeway/ws.h"
 
@@ -28,6 +29,7 @@ struct worker {
     struct fanout *fanout;
     struct roster *roster;
     struct ws *ws;
+    struct sio *sio;
     struct front *front;
     struct lookups *lookups;
     struct timeline *timeline;
@@ -123,8 +125,9 @@ bool rights_ready(struct bridge *b, char *detail, size_t size);          /* any 
 /* --- bridge_worker.c --- */
 void worker_create(struct worker *w, struct bridge *b); /* everything that lives on the loop */
 void worker_start(struct worker *w);                    /* its thread */
-void worker_adopt(struct worker *w, int fd);            /* any thread */
-void worker_drain(struct worker *w);                    /* any thread */
+/* Any thread. `read`: what has been read from it already. */
+void worker_adopt(struct worker *w, int fd, struct slice read);
+void worker_drain(struct worker *w);  /* any thread */
 void worker_stop(struct worker *w);   /* joins; what lives on the loop is freed by worker_finish */
 void worker_finish(struct worker *w); /* after nobody posts to the loop any more */
 

@@ -9,7 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COUNT_MS = 1000, PULSE_MS = 200 };
+enum {
+    COUNT_MS = 1000,
+    PULSE_MS = 200,
+    UPGRADE_MS = 10000, /* Socket.IO: from a probe to the upgrade ... */
+    CONNECT_MS = 45000, /* ... and to the first namespace, as its own server has it */
+};
 
 /* --- tokens --- */
 
@@ -45,10 +50,10 @@ static void on_locate(void *owner, const struct cursor *cursor, uint64_t client,
     history_locate(w->bridge->history, w, cursor, client, tag);
 }
 
-static size_t on_cursor(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+static size_t on_cursor(void *owner, unsigned log, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
 {
     struct worker *w = owner;
-    return journal_cursor(w->bridge->journals[0], position, out);
+    return journal_cursor(w->bridge->journals[log], position, out);
 }
 
 static void on_away(void *owner, uint64_t client, uint64_t session, struct origin *origin, uint64_t until)
@@ -75,25 +80,56 @@ static bool on_request(void *owner, const struct http_head *head, struct buffer 
     return status_request(w->bridge, head, response);
 }
 
-static const struct front_hooks front_hooks = {on_upgrade, on_request};
+static int on_elsewhere(void *owner, const struct http_head *head)
+{
+    struct worker *w = owner;
+    int loop = sio_loop(w->sio, head);
+    bool other = loop >= 0 && (unsigned)loop < w->bridge->worker_count && &w->bridge->workers[loop] != w;
+    return other ? loop : -1;
+}
+
+static void on_move(void *owner, int loop, int fd, struct slice read)
+{
+    struct worker *w = owner;
+    worker_adopt(&w->bridge->workers[loop], fd, read);
+}
+
+static bool on_take(void *owner, struct conn *c, const struct http_head *head)
+{
+    struct worker *w = owner;
+    return sio_take(w->sio, c, head);
+}
+
+static const struct front_hooks front_hooks = {on_elsewhere, on_move, on_take, on_upgrade, on_request};
+
+static void on_answered(void *owner, struct conn *c)
+{
+    struct worker *w = owner;
+    front_return(w->front, c);
+}
+
+static const struct sio_app_hooks sio_hooks = {on_started, on_answered};
 
 struct arrival {
     struct loop_task task;
     struct worker *worker;
     int fd;
+    struct buffer read;
 };
 
 static void on_arrival(struct loop_task *task)
 {
     struct arrival *a = (struct arrival *)task;
-    front_adopt(a->worker->front, a->fd);
+    front_adopt(a->worker->front, a->fd, buffer_slice(&a->read));
+    buffer_finish(&a->read);
     free(a);
 }
 
-void worker_adopt(struct worker *w, int fd)
+void worker_adopt(struct worker *w, int fd, struct slice read)
 {
     struct arrival *a = xcalloc(1, sizeof *a);
     *a = (struct arrival){.task.run = on_arrival, .worker = w, .fd = fd};
+    buffer_add_slice(&a->read, read);
     loop_post(w->loop, &a->task);
 }
 
@@ -104,7 +140,9 @@ static bool on_turn(void *owner)
     struct worker *w = owner;
     lookups_review(w->lookups);
     bool more = fanout_turn(w->fanout);
-    atomic_store_explicit(&w->peers, ws_peers(w->ws), memory_order_relaxed);
+    sio_turn(w->sio);
+    size_t peers = ws_peers(w->ws) + sio_connections(w->sio);
+    atomic_store_explicit(&w->peers, peers, memory_order_relaxed);
     return more;
 }
 
@@ -139,8 +177,10 @@ static void on_pulse(struct loop_timer *timer)
 static void on_drain(struct loop_task *task)
 {
     struct worker *w = (struct worker *)((char *)task - offsetof(struct worker, drain_task));
-    ws_drain(
-        w->ws, (uint64_t)w->bridge->config->drain_timeout * 700); /* the rest is for the peers' own closes */
+    uint64_t within =
+        (uint64_t)w->bridge->config->drain_timeout * 700; /* the rest is for the peers' own closes */
+    ws_drain(w->ws, within);
+    sio_drain(w->sio, within);
 }
 
 void worker_drain(struct worker *w)
@@ -153,6 +193,28 @@ static void *run(void *argument)
     struct worker *w = argument;
     loop_run(w->loop);
     return NULL;
+}
+
+static struct sio *create_sio(struct worker *w, const struct client_settings *client)
+{
+    const struct config *config = w->bridge->config;
+    uint64_t ping_ms = (uint64_t)config->ping_interval * 1000,
+             life_ms = (uint64_t)config->life_timeout * 1000;
+    struct sio_settings settings = {
+        .server.engine =
+            {
+                .path = "/socket.io/",
+                .ping_ms = ping_ms,
+                .pong_ms = life_ms - ping_ms,
+                .upgrade_ms = UPGRADE_MS,
+                .message_max = (size_t)config->message_max_bytes,
+                .origins = config->frontend_url,
+                .loop = (unsigned)(w - w->bridge->workers),
+            },
+        .server.connect_ms = CONNECT_MS,
+        .hold_ms = (uint64_t)config->hold_timeout * 1000,
+    };
+    return sio_create(w->loop, client, &settings, &sio_hooks, w);
 }
 
 void worker_create(struct worker *w, struct bridge *b)
@@ -190,6 +252,7 @@ void worker_create(struct worker *w, struct bridge *b)
         .origins = config->frontend_url,
     };
     w->ws = ws_create(w->loop, &client, &settings, &ws_hooks, w);
+    w->sio = create_sio(w, &client);
     w->front = front_create(w->loop, settings.auth_ms, &front_hooks, w);
     w->drain_task.run = on_drain;
     w->count_timer.on_due = on_count;
@@ -218,6 +281,7 @@ void worker_finish(struct worker *w)
     loop_settle(w->loop);
     front_destroy(w->front);
     ws_destroy(w->ws);
+    sio_destroy(w->sio);
     roster_destroy(w->roster);
     lookups_destroy(w->lookups);
     timeline_destroy(w->timeline);

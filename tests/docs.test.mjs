@@ -10,7 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const program = process.env.CAUSEWAY_TEST_BINARY ?? join(root, 'build/dev/causeway');
 const read = (path) => readFileSync(join(root, path), 'utf8');
 
-const DOCUMENTS = ['README.md', 'src/ARCHITECTURE.md', 'docs/PROTOCOL.md', 'docs/CATALOGUE.md', 'docs/RIGHTS.md', 'bench/README.md'];
+const DOCUMENTS = ['README.md', 'src/ARCHITECTURE.md', 'docs/PROTOCOL.md', 'docs/CATALOGUE.md', 'docs/SOCKETIO.md', 'docs/RIGHTS.md', 'bench/README.md'];
 const MAP_MAX_LINES = 260;
 
 // --- reading documents
@@ -144,7 +144,7 @@ test('CATALOGUE has the reasons for which a record is rejected', () => {
 
 test('CATALOGUE names every member that x-causeway may have', () => {
   const { properties, definitions } = JSON.parse(read('schemas/x-causeway.schema.json'));
-  const members = [properties, ...['operation', 'kafkaChannel', 'clientChannel', 'lookup', 'room', 'rule']
+  const members = [properties, ...['operation', 'command', 'kafkaChannel', 'clientChannel', 'lookup', 'room', 'rule']
     .map((name) => definitions[name].properties)].flatMap(Object.keys);
   assert.ok(members.length > 15);
   const text = read('docs/CATALOGUE.md');

@@ -16,10 +16,14 @@ struct catalogue_faults {
     size_t count;
 };
 
+/* How what clients get is written. */
+enum dialect { DIALECT_WEBSOCKET, DIALECT_SOCKETIO };
+
 /* A way out to clients: one per WebSocket channel. Rooms of different lanes never meet. */
 struct lane {
     uint16_t index;
-    struct slice address;     /* URL path, such as "/" */
+    enum dialect dialect;
+    struct slice address;     /* URL path, such as "/"; Socket.IO: namespace */
     struct slice payload_key; /* the member that holds the payload in the message: "data", or the channel's
                                  x-causeway.payload */
     bool traceparent;         /* clients are told the trace of an event */
@@ -96,6 +100,17 @@ struct room_pattern {
     size_t lane_count;
 };
 
+/* A message of clients by a name of their own: one of the program's commands, and perhaps the room it is
+ * about.
+ */
+struct command {
+    uint16_t index;
+    uint16_t lane;
+    struct slice type;     /* the client's name for it: "subscribe.task" */
+    struct slice name;     /* the program's: "join-room" */
+    struct template *room; /* over the message's data; NULL: the data says which */
+};
+
 /* Compiles a loaded document. NULL: faults say every fault found. The catalogue holds no reference to the
  * document. */
 struct catalogue *catalogue_compile(const struct document *d, struct catalogue_faults *faults);
@@ -108,11 +123,12 @@ size_t catalogue_lanes(const struct catalogue *c, const struct lane **out);
 size_t catalogue_operations(const struct catalogue *c, const struct operation **out);
 size_t catalogue_rooms(const struct catalogue *c, const struct room_pattern **out);
 size_t catalogue_lookups(const struct catalogue *c, const struct lookup **out);
+const struct command *catalogue_find_command(const struct catalogue *c, uint16_t lane, struct slice type);
 const struct lookup *catalogue_principal(const struct catalogue *c);
 const struct lookup *catalogue_find_lookup(const struct catalogue *c, struct slice name);
 const struct topic *catalogue_find_topic(const struct catalogue *c, struct slice name);
 const struct source_message *topic_find_message(const struct topic *t, struct slice type);
-const struct lane *catalogue_find_lane(const struct catalogue *c, struct slice address);
+const struct lane *catalogue_find_lane(const struct catalogue *c, enum dialect dialect, struct slice address);
 bool room_pattern_on_lane(const struct room_pattern *p, uint16_t lane);
 
 /* Operation.name_hash of that name. */

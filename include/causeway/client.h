@@ -38,6 +38,8 @@ struct client_hooks {
     /* A message of ours for this client: its type, its data as JSON (NULL data: none), and a cursor (empty:
      * none). */
     void (*emit)(void *owner, const char *type, struct slice data_json, struct slice cursor);
+    /* The one answer to a command that came with a request number; "error" says no. */
+    void (*answer)(void *owner, uint64_t request, const char *type, struct slice data_json);
     /* The first credential is being judged: refused or attached follows. */
     void (*judging)(void *owner);
     /* The credential was no good, or (VERDICT_LATER) cannot be judged now: the connection is to be ended. */
@@ -56,9 +58,9 @@ struct client_services {
     void (*judge)(void *owner, struct slice token, uint64_t client, uint64_t tag);
     /* Find out where a cursor stands; client_located follows, with the tag, possibly at once. */
     void (*locate)(void *owner, const struct cursor *cursor, uint64_t client, uint64_t tag);
-    /* A cursor of a place at or before `position` of the hot log; returns its length, 0 when there is none.
-     */
-    size_t (*cursor)(void *owner, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
+    /* A cursor of a place at or before `position` of this log (0: the hot log); returns its length, 0 when
+     * there is none. */
+    size_t (*cursor)(void *owner, unsigned log, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
     /* A session needs what only Kafka still has: everything since `origin` (the callee's), up to `until` of
        the hot log at most (HOTLOG_NOWHERE: no limit). client_enter follows, with the session. */
     void (*away)(void *owner, uint64_t client, uint64_t session, struct origin *origin, uint64_t until);
@@ -99,8 +101,10 @@ void client_judged(struct client *c, uint64_t tag, const struct client_verdict *
 void client_tick(struct client *c, uint64_t now);
 void client_located(struct client *c, uint64_t tag, const struct client_location *location);
 
-/* A message from the client: its type, and its data (JSON_NONE: none) in `j`. Answers through emit. */
-void client_command(struct client *c, struct slice type, const struct json *j, uint32_t data);
+/* A message from the client: its type, and its data (JSON_NONE: none) in `j`. Answers through emit, or, when
+   `request` is not 0, through answer, once, now or later. false: there is no such command. */
+bool client_command(
+    struct client *c, struct slice type, const struct json *j, uint32_t data, uint64_t request);
 
 /* An `error` message; `room` may be empty. */
 void client_error(struct client *c, const char *code, const char *message, struct slice room);
@@ -115,6 +119,9 @@ bool client_enter(struct client *c, uint64_t session, unsigned log, uint64_t pos
 
 /* The cursor that goes with a ping, when the client is at the head; 0: none. */
 size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
+
+/* A cursor of where the client's session stands, in whichever log; 0: what follows may be repeats. */
+size_t client_place_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
 
 bool client_is_attached(const struct client *c);
 bool client_is_waiting(const struct client *c); /* no credential came yet */

@@ -50,6 +50,10 @@ bool conn_ready(const struct conn *c);
 /* No data is read (and none delivered) until resumed; what was delivered but not used comes again then. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
+/* As if these bytes had just come from the peer. */
+void conn_take_input(struct conn *c, struct slice bytes);
+/* What was delivered but not used comes again, in a later turn: to a new handler, mostly. */
+void conn_deliver_again(struct conn *c);
 
 void conn_set_deadline(struct conn *c, uint64_t delay_ms); /* 0 clears it */
 
@@ -58,6 +62,9 @@ void conn_set_deadline(struct conn *c, uint64_t delay_ms); /* 0 clears it */
 void conn_abort(struct conn *c);
 void conn_finish(struct conn *c);
 bool conn_closing(const struct conn *c);
+
+/* Gives the socket away: it stays open and is the caller's. on_closed follows as if it had ended. */
+int conn_detach(struct conn *c);
 
 uint64_t conn_acked(const struct conn *c);    /* bytes that the peer's kernel has acknowledged */
 size_t conn_waiting(const struct conn *c);    /* bytes kept here */

@@ -1,6 +1,8 @@
 /* What a client gets for one event: {"type":..,"id":..,"time":..,"traceparent":"..","data":<payload, byte for
    byte>,"cursor":".."} as one WebSocket text frame, written once and shared by everybody. Those who may have
-   had it, or get it late, get a variant with another end. Pure. */
+   had it, or get it late, get a variant with another end. In the dialect of Socket.IO it is
+   42/namespace,[<type>,<payload>]: nothing but what the application expects, so there are no variants. Pure.
+ */
 #pragma once
 
 #include "causeway/catalogue.h"
@@ -14,6 +16,7 @@ struct envelope {
     struct slice payload;
     char tail[96]; /* from behind the payload to the closing brace */
     size_t tail_size;
+    bool uniform;       /* there are no variants */
     size_t header_size; /* of the frame header alone */
     size_t size;        /* of the whole frame */
 };

@@ -24,6 +24,9 @@ struct transport_hooks {
     size_t (*write)(void *transport, const struct iovec *parts, int count);
     /* The rest of the one frame that was cut in the middle: goes out before anything else. */
     void (*keep)(void *transport, const char *rest, size_t size);
+    /* A frame to follow those that bring the session to this position of the log: its cursor. Empty: none.
+     * NULL is fine. */
+    struct slice (*trailer)(void *transport, unsigned log, uint64_t position);
     /* The logs no longer hold what the session needs: everything since `origin` (held for the callee). It
      * waits until session_enter. */
     void (*away)(void *transport, struct session *s, struct origin *origin);
@@ -92,6 +95,8 @@ size_t session_rooms(const struct session *s);
 void session_writable(struct session *s);
 /* At the head of the hot log, with nothing to be marked any more: the log's latest cursor holds for it. */
 bool session_is_live(const struct session *s);
+/* Where it stands, in whichever log. false: nowhere, or what follows may be repeats. */
+bool session_place(const struct session *s, unsigned *log, uint64_t *position);
 bool session_is_side(const struct session *s);
 uint64_t session_until(
     const struct session *s); /* side walks: where they end in the hot log; else HOTLOG_NOWHERE */

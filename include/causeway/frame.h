@@ -23,6 +23,9 @@ size_t frame_header(char *out, enum frame_opcode opcode, size_t payload);
 /* Bytes that the header of an unmasked frame with this payload takes. */
 size_t frame_header_size(size_t payload);
 
+/* The payload of the unmasked, whole frame at `frame`; returns the length of the frame. */
+size_t frame_payload(const char *frame, size_t size, struct slice *payload);
+
 /* A close payload (code, reason cut to at most 123 bytes) as a whole frame; returns its length, at most 127.
  */
 size_t frame_close(char *out, uint16_t code, const char *reason);

@@ -1,5 +1,5 @@
-/* The front door of one loop: takes accepted sockets, reads one HTTP request head, and hands the connection
-   to whoever serves it. One request per connection unless it becomes a WebSocket.
+/* The front door of one loop: takes accepted sockets, reads an HTTP request head, and hands the connection to
+   whoever serves it: who took a connection over and has answered may give it back for the next request.
    @thread the loop it was made for. */
 #pragma once
 
@@ -9,6 +9,12 @@
 struct front;
 
 struct front_hooks {
+    /* The loop that serves this request, when it is another one: then `move` gets the socket and what has
+       been read from it (lent). Negative: this loop. */
+    int (*elsewhere)(void *owner, const struct http_head *head);
+    void (*move)(void *owner, int loop, int fd, struct slice read);
+    /* A request whose body or answer needs the connection: true: it has been taken over or answered. */
+    bool (*take)(void *owner, struct conn *c, const struct http_head *head);
     /* A request that asks for `Upgrade: websocket`. true: the connection has been taken over or answered. */
     bool (*upgrade)(void *owner, struct conn *c, const struct http_head *head);
     /* Any other request for this path: append a whole response (http_respond). false: not served here (404).
@@ -20,5 +26,7 @@ struct front *front_create(
     struct loop *loop, uint64_t head_timeout_ms, const struct front_hooks *hooks, void *owner);
 void front_destroy(struct front *f); /* cuts connections that have not sent a head yet */
 
-/* Takes over an accepted, non-blocking socket. */
-void front_adopt(struct front *f, int fd);
+/* Takes over an accepted, non-blocking socket; `read` is what another loop has read from it. */
+void front_adopt(struct front *f, int fd, struct slice read);
+/* Takes back a connection that has been answered. */
+void front_return(struct front *f, struct conn *c);

@@ -30,13 +30,14 @@ void hotlog_destroy(struct hotlog *log); /* after all threads that used it */
 struct hotlog_append {
     uint32_t partition; /* partitions.h */
     int64_t offset;
-    uint16_t head_size,
-        tail_size;         /* of the frame: what is another in a frame for those who may have had it */
-    const uint32_t *rooms; /* held by the caller; the log takes over these holds */
+    uint16_t head_size, tail_size; /* of the frame: what is another in a frame for those who may have had it;
+                                      no tail: nothing is */
+    const uint32_t *rooms;         /* held by the caller; the log takes over these holds */
     size_t room_count;
     const uint32_t *except; /* likewise; sessions in one of these do not get it */
     size_t except_count;
     bool ephemeral;
+    bool uniform; /* the frame is the same for everybody */
 };
 
 enum { HOTLOG_ROOMS_MAX = 16384 }; /* rooms and exceptions of one entry */
@@ -81,7 +82,7 @@ struct hotlog_entry {
     uint16_t head_size, tail_size;
     const uint32_t *rooms; /* room_count rooms, then except_count exceptions */
     uint16_t room_count, except_count;
-    bool ephemeral;
+    bool ephemeral, uniform;
 };
 
 /* Ascending sequence numbers of one room; valid while pinned. */

@@ -35,11 +35,18 @@ struct slice http_field_find(const struct http_head *h, const char *name);
  * (case-insensitive)? */
 bool http_field_has(const struct http_head *h, const char *name, const char *token);
 
+/* The length of the body that follows: 0 without one, negative: minus the HTTP status to answer. Chunked
+   bodies are not read (411), nor what could be read in two ways (400). */
+int64_t http_body_size(const struct http_head *h);
+
 /* Percent-decoded value of a query parameter, into `out` (cleared first). false: absent or badly encoded. */
 bool http_query_find(struct slice query, const char *name, struct buffer *out);
 
-/* A whole response with Connection: close. `extra` is further header lines, each ending in \r\n, or "". */
+/* A whole response. `extra` is further header lines, each ending in \r\n, or "". `keep`: the connection may
+ * bring another request. */
 void http_respond(struct buffer *out, int status, const char *type, const char *extra, struct slice body);
+void http_respond_on(
+    struct buffer *out, int status, const char *type, const char *extra, struct slice body, bool keep);
 
 /* Keeps the head of such a response only: what HEAD is answered with. */
 void http_strip_body(struct buffer *response);

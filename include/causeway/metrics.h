@@ -22,6 +22,12 @@
     X(OPENED, COUNTER, "causeway_connections_opened_total", "Connections that were opened.", "transport")    \
     X(CLOSED, COUNTER, "causeway_connections_closed_total", "WebSocket closes sent or received, by code.",   \
         "code")                                                                                              \
+    X(ENGINE_ENDS, COUNTER, "causeway_socketio_sessions_closed_total",                                       \
+        "Engine.IO sessions that ended, by "                                                                 \
+        "reason.",                                                                                           \
+        "reason")                                                                                            \
+    X(UPGRADES, COUNTER, "causeway_socketio_upgrades_total",                                                 \
+        "Sessions that went from polling to WebSocket.", "")                                                 \
     X(SESSIONS_BEHIND, GAUGE, "causeway_sessions_behind", "Sessions whose position is not the head.", "")    \
     X(DELIVERED, COUNTER, "causeway_deliveries_total", "Events handed over to sockets.", "")                 \
     X(DELIVERED_BYTES, COUNTER, "causeway_delivered_bytes_total", "Bytes of events handed over to sockets.", \

@@ -74,18 +74,30 @@ static void release(struct loop_task *task)
     free(c);
 }
 
-void conn_abort(struct conn *c)
+static void forget(struct conn *c)
 {
-    if (c->gone)
-        return;
     c->gone = true;
     loop_timer_clear(c->loop, &c->timer);
     loop_remove(c->loop, c->fd);
-    close(c->fd);
     if (!c->scheduled) { /* a scheduled read finds `gone` and releases instead */
         c->task.run = release;
         loop_defer(c->loop, &c->task);
     }
+}
+
+void conn_abort(struct conn *c)
+{
+    if (c->gone)
+        return;
+    forget(c);
+    close(c->fd);
+}
+
+int conn_detach(struct conn *c)
+{
+    CHECK(!c->gone);
+    forget(c);
+    return c->fd;
 }
 
 bool conn_closing(const struct conn *c)
@@ -319,6 +331,17 @@ void conn_resume(struct conn *c)
     if (!c->paused)
         return;
     c->paused = false;
+    read_later(c);
+}
+
+void conn_take_input(struct conn *c, struct slice bytes)
+{
+    buffer_add_slice(&c->in, bytes);
+    read_later(c);
+}
+
+void conn_deliver_again(struct conn *c)
+{
     read_later(c);
 }
 

@@ -71,6 +71,14 @@ static bool read_head(const unsigned char *p, size_t size, struct head *h)
     return true;
 }
 
+size_t frame_payload(const char *frame, size_t size, struct slice *payload)
+{
+    struct head h;
+    CHECK(read_head((const unsigned char *)frame, size, &h) && !h.masked && h.payload <= size - h.size);
+    *payload = (struct slice){frame + h.size, (size_t)h.payload};
+    return h.size + (size_t)h.payload;
+}
+
 static const char *fault_of(const struct frame_decoder *d, const struct head *h, unsigned char first)
 {
     if (first & 0x70)

@@ -8,15 +8,19 @@ static const struct {
 } reasons[] = {
     {101, "Switching Protocols"},
     {200, "OK"},
+    {204, "No Content"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {408, "Request Timeout"},
+    {411, "Length Required"},
+    {413, "Content Too Large"},
     {414, "URI Too Long"},
     {426, "Upgrade Required"},
     {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
     {503, "Service Unavailable"},
     {505, "HTTP Version Not Supported"},
 };
@@ -203,6 +207,25 @@ bool http_field_has(const struct http_head *h, const char *name, const char *tok
     return false;
 }
 
+int64_t http_body_size(const struct http_head *h)
+{
+    int64_t size = 0;
+    bool found = false;
+    for (size_t i = 0; i < h->field_count; i++) {
+        struct slice value = h->fields[i].value;
+        if (is_named(h->fields[i].name, "transfer-encoding"))
+            return -411;
+        if (!is_named(h->fields[i].name, "content-length"))
+            continue;
+        if (found || value.size == 0 || value.size > 15 || !all(value, is_digit))
+            return -400;
+        found = true;
+        for (size_t at = 0; at < value.size; at++)
+            size = size * 10 + (value.data[at] - '0');
+    }
+    return size;
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -243,14 +266,20 @@ bool http_query_find(struct slice query, const char *name, struct buffer *out)
 
 void http_respond(struct buffer *out, int status, const char *type, const char *extra, struct slice body)
 {
+    http_respond_on(out, status, type, extra, body, false);
+}
+
+void http_respond_on(
+    struct buffer *out, int status, const char *type, const char *extra, struct slice body, bool keep)
+{
     const char *reason = "Error";
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
         if (reasons[i].status == status)
             reason = reasons[i].reason;
     buffer_print(out,
         "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: "
-        "no-store\r\n%sConnection: close\r\n\r\n",
-        status, reason, type, body.size, extra);
+        "no-store\r\n%sConnection: %s\r\n\r\n",
+        status, reason, type, body.size, extra, keep ? "keep-alive" : "close");
     buffer_add_slice(out, body);
 }
 

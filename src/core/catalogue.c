@@ -118,10 +118,10 @@ const struct source_message *topic_find_message(const struct topic *t, struct sl
     return bsearch(&wanted, t->messages, t->message_count, sizeof wanted, source_message_compare);
 }
 
-const struct lane *catalogue_find_lane(const struct catalogue *c, struct slice address)
+const struct lane *catalogue_find_lane(const struct catalogue *c, enum dialect dialect, struct slice address)
 {
     for (size_t i = 0; i < c->lane_count; i++) {
-        if (slice_equal(c->lanes[i].address, address))
+        if (c->lanes[i].dialect == dialect && slice_equal(c->lanes[i].address, address))
             return &c->lanes[i];
     }
     return NULL;
@@ -132,6 +132,15 @@ const struct lookup *catalogue_find_lookup(const struct catalogue *c, struct sli
     for (size_t i = 0; i < c->lookup_count; i++) {
         if (slice_equal(c->lookups[i].name, name))
             return &c->lookups[i];
+    }
+    return NULL;
+}
+
+const struct command *catalogue_find_command(const struct catalogue *c, uint16_t lane, struct slice type)
+{
+    for (size_t i = 0; i < c->command_count; i++) {
+        if (c->commands[i].lane == lane && slice_equal(c->commands[i].type, type))
+            return &c->commands[i];
     }
     return NULL;
 }

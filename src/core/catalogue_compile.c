@@ -187,16 +187,29 @@ static void compile_topic(struct compiler *k, struct channel *ch, struct slice a
 
 /* --- WebSocket channels --- */
 
+static enum dialect dialect_of(struct compiler *k, const struct channel *ch)
+{
+    const struct node *extension = node_find(ch->node, "x-causeway"), *name = node_find(extension, "dialect");
+    struct slice text = name ? compile_text(k, name, extension, "dialect") : (struct slice){NULL, 0};
+    if (slice_is(text, "socket.io"))
+        return DIALECT_SOCKETIO;
+    if (text.size > 0 && !slice_is(text, "websocket"))
+        compile_fault(k, name, "dialect is '%.*s'; it must be websocket or socket.io", SLICE_ARGS(text));
+    return DIALECT_WEBSOCKET;
+}
+
 /* The member that holds the payload, beside the members that the bridge writes itself. */
 static struct slice payload_key(struct compiler *k, const struct channel *ch)
 {
-    static const char *const known[] = {"payload", "traceparent", NULL};
+    static const char *const known[] = {"dialect", "payload", "traceparent", NULL};
     static const char *const taken[] = {
         "type", "id", "time", "cursor", "redelivered", "backfill", "traceparent"};
     const struct node *extension = node_find(ch->node, "x-causeway"), *name = node_find(extension, "payload");
     if (!compile_keys(k, extension, "x-causeway of a WebSocket channel", known) || !name)
         return SLICE("data");
     struct slice key = compile_text(k, name, extension, "payload");
+    if (dialect_of(k, ch) == DIALECT_SOCKETIO)
+        compile_fault(k, name, "payload is for plain WebSocket; Socket.IO has its own form of messages");
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         if (slice_is(key, taken[i]))
             compile_fault(k, name, "the member '%s' has a meaning of its own; choose another for the payload",
@@ -212,6 +225,7 @@ static void compile_lane(struct compiler *k, struct channel *ch, struct slice ad
             SLICE_ARGS(address));
     struct lane *lane = &k->c->lanes[k->c->lane_count];
     lane->index = compile_index(k, ch->node, k->c->lane_count++);
+    lane->dialect = dialect_of(k, ch);
     lane->address = catalogue_copy(k->c, address);
     lane->payload_key = payload_key(k, ch);
     lane->traceparent = compile_flag(k, node_find(ch->node, "x-causeway"), "traceparent");
@@ -220,10 +234,11 @@ static void compile_lane(struct compiler *k, struct channel *ch, struct slice ad
 
 /* --- all channels --- */
 
-static bool is_taken(const struct compiler *k, enum channel_kind kind, struct slice address)
+static bool is_taken(struct compiler *k, const struct channel *ch, struct slice address)
 {
-    return kind == CHANNEL_KAFKA ? catalogue_find_topic(k->c, address) != NULL
-                                 : catalogue_find_lane(k->c, address) != NULL;
+    if (ch->kind == CHANNEL_KAFKA)
+        return catalogue_find_topic(k->c, address) != NULL;
+    return catalogue_find_lane(k->c, dialect_of(k, ch), address) != NULL;
 }
 
 static void compile_channel(struct compiler *k, struct channel *ch)
@@ -241,7 +256,7 @@ static void compile_channel(struct compiler *k, struct channel *ch)
     if (memchr(address.data, '{', address.size))
         compile_fault(k, node, "address '%.*s' has parameters; a channel here has one fixed address",
             SLICE_ARGS(address));
-    else if (is_taken(k, ch->kind, address))
+    else if (is_taken(k, ch, address))
         compile_fault(k, node, "two channels have the address '%.*s'; put their messages into one",
             SLICE_ARGS(address));
     else if (ch->kind == CHANNEL_KAFKA)

@@ -25,6 +25,8 @@ struct catalogue {
     size_t operation_count;
     struct room_pattern *rooms;
     size_t room_count;
+    struct command *commands;
+    size_t command_count;
     struct lookup *lookups;
     size_t lookup_count;
     const struct lookup *principal;
@@ -134,3 +136,11 @@ void compile_channels(struct compiler *k);
 void compile_lookups(struct compiler *k, const struct node *extension);
 void compile_rooms(struct compiler *k, const struct node *extension);
 void compile_operations(struct compiler *k);
+
+/* --- operations --- */
+
+/* The message of an operation (its only one), or a fault and NULL. */
+const struct channel_message *compile_only_message(
+    struct compiler *k, struct slice name, const struct node *node, struct channel *ch);
+/* An operation that receives from clients and has x-causeway; room for it has been made. */
+void compile_command(struct compiler *k, struct slice name, const struct node *node, struct channel *ch);

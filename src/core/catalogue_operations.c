@@ -155,15 +155,14 @@ static void compile_from(struct compiler *k, const struct operation *op, const s
 /* --- one operation --- */
 
 /* An operation that lists no messages has all of its channel. */
-static const struct channel_message *find_message(
-    struct compiler *k, const struct operation *op, const struct node *node, struct channel *ch)
+const struct channel_message *compile_only_message(
+    struct compiler *k, struct slice name, const struct node *node, struct channel *ch)
 {
     const struct node *messages = node_find_raw(node, "messages");
     size_t count = messages ? compile_items(messages) : ch->message_count;
     if (count != 1) {
         compile_fault(k, messages ? messages : node,
-            "operation '%.*s' has %zu messages; what leaves here has exactly one", SLICE_ARGS(op->name),
-            count);
+            "operation '%.*s' has %zu messages; with x-causeway it has exactly one", SLICE_ARGS(name), count);
         return NULL;
     }
     const struct channel_message *message =
@@ -172,7 +171,7 @@ static const struct channel_message *find_message(
         compile_fault(k, messages,
             "the message of operation '%.*s' is none of its channel '%.*s'; it must be {$ref: "
             "'#/channels/%.*s/messages/<message>'}",
-            SLICE_ARGS(op->name), SLICE_ARGS(ch->key), SLICE_ARGS(ch->key));
+            SLICE_ARGS(name), SLICE_ARGS(ch->key), SLICE_ARGS(ch->key));
     return message;
 }
 
@@ -217,7 +216,7 @@ static void compile_sending(
     op->name_hash = operation_name_hash(name);
     op->lane = ch->lane->index;
     check_hash(k, op, node);
-    const struct channel_message *message = find_message(k, op, node, ch);
+    const struct channel_message *message = compile_only_message(k, name, node, ch);
     op->type_json = quote(k->c, message ? message->type : name);
     op->ephemeral = compile_flag(k, extension, "ephemeral");
     compile_from(k, op, extension);
@@ -246,10 +245,11 @@ static void compile_operation(
         return; /* documentation: connected, pong, what services send */
     if (ch->kind == CHANNEL_WEBSOCKET && slice_is(action, "send"))
         compile_sending(k, name, node, ch);
+    else if (ch->kind == CHANNEL_WEBSOCKET)
+        compile_command(k, name, node, ch);
     else
         compile_fault(k, node,
-            "operation '%.*s' has x-causeway but sends to no WebSocket channel; only such operations route "
-            "records",
+            "operation '%.*s' has x-causeway but no WebSocket channel; only what clients get or send has it",
             SLICE_ARGS(name));
 }
 
@@ -276,6 +276,7 @@ void compile_operations(struct compiler *k)
         return;
     }
     k->c->operations = catalogue_allocate(k->c, node_count(operations), sizeof *k->c->operations);
+    k->c->commands = catalogue_allocate(k->c, node_count(operations), sizeof *k->c->commands);
     for (size_t i = 0; i < node_count(operations); i++)
         compile_operation(k, node_key(operations, i), node_value(operations, i), operations);
     for (size_t i = 0; i < k->c->topic_count; i++) {

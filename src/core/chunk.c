@@ -74,8 +74,11 @@ static bool add_compared(struct chunk *c, const struct hotlog_entry *e, uint64_t
     enum envelope_variant variant = c->side                                    ? ENVELOPE_BACKFILL
                                     : e->offset < origin_mark(o, e->partition) ? ENVELOPE_REDELIVERED
                                                                                : ENVELOPE_REPLAYED;
-    envelope_add_variant(
-        &c->text, (struct slice){e->frame, e->frame_size}, e->head_size, e->tail_size, variant);
+    struct slice frame = {e->frame, e->frame_size};
+    if (e->uniform)
+        buffer_add_slice(&c->text, frame);
+    else
+        envelope_add_variant(&c->text, frame, e->head_size, e->tail_size, variant);
     note_frame(c, c->text.size - before, sequence);
     return true;
 }
@@ -215,7 +218,7 @@ static bool fits(
            c->side == s->side && c->live == (s->state == SESSION_LIVE) && (c->whole || c->head == head);
 }
 
-const struct chunk *chunk_choose(
+struct chunk *chunk_choose(
     struct fanout *f, const struct session *s, uint64_t position, uint64_t head, uint32_t only)
 {
     bool none = false;

@@ -115,6 +115,12 @@ void client_forget_notes(struct client *c)
 
 void client_say(struct client *c, const char *type, struct slice data_json)
 {
+    uint64_t request = c->answering;
+    c->answering = 0;
+    if (request) {
+        c->hooks->answer(c->owner, request, type, data_json);
+        return;
+    }
     if (!c->early) {
         c->hooks->emit(c->owner, type, data_json, NO_SLICE);
         return;
@@ -165,7 +171,7 @@ static void command_ping(struct client *c, const struct json *j, uint32_t data)
 {
     (void)j;
     (void)data;
-    c->hooks->emit(c->owner, "pong", NO_SLICE, NO_SLICE);
+    client_say(c, "pong", NO_SLICE);
 }
 
 static const struct {
@@ -181,20 +187,33 @@ static const struct {
     {"resume", true, client_command_resume},
 };
 
-void client_command(struct client *c, struct slice type, const struct json *j, uint32_t data)
+static bool run_command(struct client *c, struct slice name, const struct json *j, uint32_t data)
 {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (!slice_is(type, commands[i].name))
+        if (!slice_is(name, commands[i].name))
             continue;
         metric_add(metric_label(METRIC_MESSAGES, commands[i].name), 1);
         if (commands[i].attached && c->state != CLIENT_ATTACHED)
             client_error(c, "unauthorized", "authenticate first", NO_SLICE);
         else
             commands[i].run(c, j, data);
-        return;
+        return true;
     }
-    metric_add(metric_label(METRIC_MESSAGES, "unknown"), 1);
-    client_error(c, "unknown_type", "this message type is not known", NO_SLICE);
+    return false;
+}
+
+bool client_command(
+    struct client *c, struct slice type, const struct json *j, uint32_t data, uint64_t request)
+{
+    const struct command *named =
+        catalogue_find_command(c->settings.catalogue, c->settings.lane->index, type);
+    c->naming = named ? named->room : NULL;
+    c->answering = request;
+    bool known = run_command(c, named ? named->name : type, j, data);
+    c->answering = 0;
+    if (!known)
+        metric_add(metric_label(METRIC_MESSAGES, "unknown"), 1);
+    return known;
 }
 
 void client_writable(struct client *c)
@@ -227,7 +246,7 @@ bool client_enter(struct client *c, uint64_t session, unsigned log, uint64_t pos
 
 size_t client_cursor(struct client *c, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
 {
-    return c->settings.services->cursor(c->settings.services_owner, position, out);
+    return c->settings.services->cursor(c->settings.services_owner, 0, position, out);
 }
 
 size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
@@ -235,6 +254,15 @@ size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
     if (c->state != CLIENT_ATTACHED || !session_is_live(c->session))
         return 0;
     return client_cursor(c, session_position(c->session), out);
+}
+
+size_t client_place_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
+{
+    unsigned log;
+    uint64_t position;
+    if (c->state != CLIENT_ATTACHED || !session_place(c->session, &log, &position))
+        return 0;
+    return c->settings.services->cursor(c->settings.services_owner, log, position, out);
 }
 
 bool client_is_attached(const struct client *c)

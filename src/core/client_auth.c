@@ -9,6 +9,8 @@
 static void ask(struct client *c, struct slice token)
 {
     c->judge_tag = ++c->next_tag;
+    c->judge_request = c->answering;
+    c->answering = 0;
     if (c->state == CLIENT_WAITING)
         c->hooks->judging(c->owner);
     c->settings.services->judge(c->settings.services_owner, token, c->number, c->judge_tag);
@@ -57,7 +59,7 @@ static void emit_expiry(struct client *c, const char *type, int64_t left_ms)
 {
     struct buffer data = {0};
     buffer_print(&data, "{\"expiresIn\":%lld}", (long long)(left_ms > 0 ? left_ms / 1000 : 0));
-    c->hooks->emit(c->owner, type, buffer_slice(&data), NO_SLICE);
+    client_say(c, type, buffer_slice(&data));
     buffer_finish(&data);
 }
 
@@ -77,6 +79,7 @@ static void judged_first(struct client *c, const struct client_verdict *v, uint6
 /* Whatever is wrong with a new token, the old one holds until it expires. */
 static void judged_again(struct client *c, const struct client_verdict *v, uint64_t now)
 {
+    c->answering = c->judge_request;
     if (v->status == VERDICT_LATER) {
         client_error(c, "unavailable", v->why, NO_SLICE);
         return;

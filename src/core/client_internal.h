@@ -4,6 +4,7 @@
 
 #include "causeway/client.h"
 #include "causeway/roster.h"
+#include "causeway/template.h"
 
 enum { JOINS_IN_FLIGHT_MAX = 32, RESUME_ROOMS_MAX = 256 };
 
@@ -16,6 +17,7 @@ struct pending_join {
     struct side *side; /* it is one of the rooms of this side walk; NULL: none */
     bool resuming;     /* named at the upgrade: attaching waits for it */
     bool taken_back;
+    uint64_t request;  /* to be answered; 0: by a message */
     struct slice room; /* points behind the struct */
 };
 
@@ -32,6 +34,7 @@ struct side {
     char **rooms;    /* granted ones, to be joined for good at the end */
     size_t room_count;
     bool everything; /* a `resume` message: all rooms of the session too */
+    uint64_t request;
 };
 
 /* An answer that came before the client was told that it is connected. */
@@ -52,6 +55,7 @@ struct client {
     enum client_state state;
 
     uint64_t judge_tag;                /* of the token that is being judged; 0: none is */
+    uint64_t judge_request;            /* that a refresh came with */
     int64_t expires_at, expiry_leeway; /* of the token that holds: monotonic ms */
     bool expiry_told;
 
@@ -63,9 +67,11 @@ struct client {
     uint64_t locate_tag;                /* awaited for attaching; 0: none */
     struct gap *gaps;                   /* to be told once connected */
     size_t gap_count;
-    bool resuming;      /* `resumed` is still to be told */
-    bool early;         /* what is said now is for after `connected` */
-    struct note *notes; /* newest first */
+    bool resuming;                 /* `resumed` is still to be told */
+    bool early;                    /* what is said now is for after `connected` */
+    struct note *notes;            /* newest first */
+    const struct template *naming; /* of the room that the command at hand is about; NULL: its data says */
+    uint64_t answering;            /* the request that the next message answers; 0: none */
 
     struct side *sides; /* the first one is under way */
 
@@ -78,7 +84,8 @@ struct client {
 static const struct slice NO_SLICE = {NULL, 0};
 
 /* --- client.c --- */
-/* A message without a cursor, now or behind `connected`. `type` is static. */
+/* A message without a cursor: the answer to `answering`, or else now or behind `connected`. `type` is static.
+ */
 void client_say(struct client *c, const char *type, struct slice data_json);
 void client_forget_notes(struct client *c);
 /* Notes the position in the log, then looks up the rights of client->user. */

@@ -168,6 +168,8 @@ static struct side *make_side(struct client *c, struct slice text, struct slice 
     }
     struct side *side = append_side(c);
     side->cursor = cursor;
+    side->request = c->answering;
+    c->answering = 0;
     return side;
 }
 
@@ -197,10 +199,13 @@ static void end_side(struct client *c)
     c->sides = side->next;
     for (size_t i = 0; i < side->room_count; i++) {
         session_join(c->session, slice_of(side->rooms[i]));
+        c->answering = side->everything ? 0 : side->request;
         client_emit_room(c, "room-joined", slice_of(side->rooms[i]));
     }
+    c->answering = side->request;
     if (side->everything)
-        c->hooks->emit(c->owner, "resumed", SLICE("{}"), NO_SLICE);
+        client_say(c, "resumed", SLICE("{}"));
+    c->answering = 0;
     session_release(c->session);
     free_side(side);
     client_side_begin(c);
@@ -212,6 +217,7 @@ void client_join_late(struct client *c, struct slice room, struct slice cursor)
     if (!side)
         return;
     side->deciding = 1;
+    c->answering = side->request; /* a refusal answers it, else the end of the walk */
     if (!client_ask_to_join(c, room, side, false))
         client_side_decided(c, side, room, false);
 }
@@ -299,6 +305,8 @@ static void place_side(struct client *c, struct side *side, const struct client_
 {
     struct resume_plan lost;
     if (l->status == LOCATED_UNAVAILABLE) {
+        c->answering = side->request;
+        side->request = 0;
         client_error(c, "unavailable", "the cursor cannot be looked up now; try again", NO_SLICE);
         end_side(c);
     } else if (l->status == LOCATED_LOST) {

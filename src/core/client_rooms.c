@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+enum { VALUE_MAX = 128 };
+
 void client_emit_room(struct client *c, const char *type, struct slice room)
 {
     struct buffer data = {0};
@@ -15,9 +17,42 @@ void client_emit_room(struct client *c, const char *type, struct slice room)
     buffer_finish(&data);
 }
 
-/* The room that a command names; empty after an error message. */
+static uint32_t follow(const struct json *j, uint32_t node, const struct template_field *field)
+{
+    for (size_t i = 0; i < field->step_count; i++)
+        node = json_find(j, node, field->steps[i].name);
+    return node;
+}
+
+/* The name that the catalogue makes of the message's data; empty after an error message. */
+static struct slice write_room(struct client *c, const struct json *j, uint32_t data, struct buffer *out)
+{
+    struct slice values[TEMPLATE_PLACEHOLDERS_MAX];
+    struct buffer scratch[TEMPLATE_PLACEHOLDERS_MAX] = {0};
+    bool fine = true;
+    for (size_t i = 0; i < template_placeholders(c->naming) && fine; i++) {
+        uint32_t node = follow(j, data, template_field(c->naming, i));
+        values[i] = json_is_integer(j, node) ? json_raw(j, node) : json_string(j, node, &scratch[i]);
+        fine = values[i].size > 0 && values[i].size <= VALUE_MAX;
+    }
+    buffer_clear(out);
+    if (fine)
+        template_write(c->naming, values, out);
+    if (!fine || out->size > ROOM_NAME_MAX) {
+        buffer_clear(out);
+        client_error(
+            c, "bad_message", "the room's names must be strings or integers of 1 to 128 bytes", NO_SLICE);
+    }
+    for (size_t i = 0; i < TEMPLATE_PLACEHOLDERS_MAX; i++)
+        buffer_finish(&scratch[i]);
+    return buffer_slice(out);
+}
+
+/* The room that a command is about; empty after an error message. */
 static struct slice room_of(struct client *c, const struct json *j, uint32_t data, struct buffer *scratch)
 {
+    if (c->naming)
+        return write_room(c, j, data, scratch);
     struct slice room = json_string(j, json_find(j, data, SLICE("roomId")), scratch);
     if (room.size > 0 && room.size <= ROOM_NAME_MAX && !slice_equal(room, ROOM_OF_ALL))
         return room;
@@ -38,7 +73,9 @@ bool client_ask_to_join(struct client *c, struct slice room, struct side *side, 
     struct pending_join *p = xcalloc(1, sizeof *p + room.size);
     char *name = (char *)(p + 1);
     memcpy(name, room.data, room.size);
-    *p = (struct pending_join){c->joins, ++c->next_tag, side, resuming, false, {name, room.size}};
+    *p = (struct pending_join){
+        c->joins, ++c->next_tag, side, resuming, false, c->answering, {name, room.size}};
+    c->answering = 0;
     c->joins = p;
     c->join_count++;
     grants_request(c->grants, room, p->tag);
@@ -107,6 +144,7 @@ void client_on_decided(void *owner, struct slice room, enum grants_outcome outco
     CHECK(p);
     bool allowed = outcome == GRANTS_ALLOWED && !p->taken_back;
     c->early = p->resuming;
+    c->answering = p->request;
     metric_add(metric_label(METRIC_JOINS, outcomes[outcome].label), 1);
     if (outcome != GRANTS_ALLOWED)
         client_error(c, outcomes[outcome].code, outcomes[outcome].message, room);
@@ -114,7 +152,10 @@ void client_on_decided(void *owner, struct slice room, enum grants_outcome outco
         client_note_left(c, room, false);
     else if (outcome == GRANTS_ALLOWED)
         grants_leave(c->grants, room);
+    if (outcome == GRANTS_ALLOWED && p->taken_back && p->request)
+        client_error(c, "left", "the room was left meanwhile", room);
     if (p->side) {
+        c->answering = 0;
         client_side_decided(c, p->side, room, allowed);
     } else if (allowed) {
         session_join(c->session, room);
@@ -122,6 +163,7 @@ void client_on_decided(void *owner, struct slice room, enum grants_outcome outco
     }
     bool resuming = p->resuming;
     c->early = false;
+    c->answering = 0;
     free(p);
     if (resuming)
         client_begin_when_settled(c);

@@ -75,35 +75,69 @@ static void finish(struct envelope *e, size_t text, struct slice payload, const 
     e->size = e->header_size + message;
 }
 
+/* "42/chat,[": the Engine.IO and Socket.IO types, and the namespace unless it is the root. */
+static int begin_event(char *text, size_t room, const struct lane *lane)
+{
+    bool root = slice_is(lane->address, "/");
+    return snprintf(
+        text, room, "42%.*s%s[", root ? 0 : (int)lane->address.size, lane->address.data, root ? "" : ",");
+}
+
+/* The text before the payload; 0: too long. */
+static size_t begin_text(char *text, size_t room, const struct lane *lane, const struct operation *operation,
+    const struct record *record, struct slice traceparent)
+{
+    char id[384], time[32], trace[80] = "";
+    int n, head;
+    if (lane->dialect == DIALECT_SOCKETIO) {
+        head = begin_event(text, room, lane);
+        if (head < 0 || (size_t)head >= room)
+            return 0;
+        room -= (size_t)head;
+        n = snprintf(text + head, room, "%.*s,", SLICE_ARGS(operation->type_json));
+        return n < 0 || (size_t)n >= room ? 0 : (size_t)(head + n);
+    }
+    if (envelope_id(id, sizeof id, record, operation) == 0)
+        return 0;
+    envelope_time(time, record->time_ms);
+    if (traceparent.size > 0)
+        snprintf(trace, sizeof trace, "\"traceparent\":\"%.*s\",", SLICE_ARGS(traceparent));
+    n = snprintf(text, room,
+        "{\"type\":%.*s,\"id\":\"%s\",\"time\":\"%s\",%s\"%.*s\":", SLICE_ARGS(operation->type_json), id,
+        time, trace, SLICE_ARGS(lane->payload_key));
+    return n < 0 || (size_t)n >= room ? 0 : (size_t)n;
+}
+
 bool envelope_begin(struct envelope *e, const struct lane *lane, const struct operation *operation,
     const struct record *record, struct slice payload, struct envelope_notes notes)
 {
-    char id[384], time[32], trace[80] = "";
-    if (envelope_id(id, sizeof id, record, operation) == 0)
-        return false;
-    envelope_time(time, record->time_ms);
-    if (notes.traceparent.size > 0)
-        snprintf(trace, sizeof trace, "\"traceparent\":\"%.*s\",", SLICE_ARGS(notes.traceparent));
-    char *text = e->head + FRAME_HEADER_MAX;
-    size_t room = sizeof e->head - FRAME_HEADER_MAX;
-    int n = snprintf(text, room,
-        "{\"type\":%.*s,\"id\":\"%s\",\"time\":\"%s\",%s\"%.*s\":", SLICE_ARGS(operation->type_json), id,
-        time, trace, SLICE_ARGS(lane->payload_key));
-    if (n < 0 || (size_t)n >= room)
+    size_t text = begin_text(e->head + FRAME_HEADER_MAX, sizeof e->head - FRAME_HEADER_MAX, lane, operation,
+        record, notes.traceparent);
+    if (text == 0)
         return false;
     char tail[sizeof e->tail] = "}";
-    if (notes.cursor.size > 0)
+    if (lane->dialect == DIALECT_SOCKETIO)
+        snprintf(tail, sizeof tail, "]");
+    else if (notes.cursor.size > 0)
         snprintf(tail, sizeof tail, ",\"cursor\":\"%.*s\"}", SLICE_ARGS(notes.cursor));
-    finish(e, (size_t)n, payload, tail);
+    finish(e, text, payload, tail);
+    e->uniform = lane->dialect == DIALECT_SOCKETIO;
     return true;
 }
 
 void envelope_begin_plain(struct envelope *e, const struct lane *lane, const char *type, struct slice data)
 {
-    int n = snprintf(e->head + FRAME_HEADER_MAX, sizeof e->head - FRAME_HEADER_MAX,
-        "{\"type\":\"%s\",\"%.*s\":", type, SLICE_ARGS(lane->payload_key));
-    CHECK(n > 0 && (size_t)n < sizeof e->head - FRAME_HEADER_MAX);
-    finish(e, (size_t)n, data, "}");
+    char *text = e->head + FRAME_HEADER_MAX;
+    size_t room = sizeof e->head - FRAME_HEADER_MAX;
+    bool socketio = lane->dialect == DIALECT_SOCKETIO;
+    int head = socketio ? begin_event(text, room, lane) : 0;
+    CHECK(head >= 0 && (size_t)head < room);
+    int n = socketio
+                ? snprintf(text + head, room - (size_t)head, "\"%s\",", type)
+                : snprintf(text, room, "{\"type\":\"%s\",\"%.*s\":", type, SLICE_ARGS(lane->payload_key));
+    CHECK(n > 0 && (size_t)n < room - (size_t)head);
+    finish(e, (size_t)(head + n), data, socketio ? "]" : "}");
+    e->uniform = socketio;
 }
 
 void envelope_write(const struct envelope *e, char *out)

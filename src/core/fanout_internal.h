@@ -92,9 +92,9 @@ struct chunk {
     int part_count;
     uint32_t frame_count;
     size_t bytes;
-    struct buffer text; /* rewritten frames */
-    struct iovec parts[CHUNK_PARTS];
-    uint32_t frame_end[CHUNK_FRAMES]; /* bytes up to and including this frame */
+    struct buffer text;                  /* rewritten frames */
+    struct iovec parts[CHUNK_PARTS + 1]; /* the last one is for a trailer */
+    uint32_t frame_end[CHUNK_FRAMES];    /* bytes up to and including this frame */
     uint64_t frame_sequence[CHUNK_FRAMES];
 };
 
@@ -134,7 +134,7 @@ struct merge_run {
 
 /* The next stretch for this session; NULL: none of its rooms has an entry in [position, head). `only`: the
    one room that can have any, or ROOM_NONE when that is not known. Valid until the next call. */
-const struct chunk *chunk_choose(
+struct chunk *chunk_choose(
     struct fanout *f, const struct session *s, uint64_t position, uint64_t head, uint32_t only);
 
 void chunk_finish(struct chunk *c);

@@ -113,9 +113,9 @@ static bool append(struct journal *j, const struct lane *lane, uint32_t partitio
 {
     char cursor[CURSOR_TEXT_MAX + 1];
     struct envelope e;
-    size_t stamped = d->operation->ephemeral ? 0
-                                             : cursor_mint_stamp(j->mint, hotlog_next(j->log) + 1, partition,
-                                                   record->offset, cursor);
+    bool carries = !d->operation->ephemeral && lane->dialect == DIALECT_WEBSOCKET;
+    size_t stamped =
+        carries ? cursor_mint_stamp(j->mint, hotlog_next(j->log) + 1, partition, record->offset, cursor) : 0;
     struct envelope_notes notes = {.cursor = {cursor, stamped}};
     if (lane->traceparent)
         notes.traceparent = routed->traceparent;
@@ -132,6 +132,7 @@ static bool append(struct journal *j, const struct lane *lane, uint32_t partitio
                               .offset = record->offset,
                               .head_size = (uint16_t)e.header_size,
                               .tail_size = (uint16_t)e.tail_size,
+                              .uniform = e.uniform,
                               .rooms = j->held,
                               .room_count = d->room_count,
                               .except = j->held + d->room_count,
@@ -176,6 +177,7 @@ void journal_append_gap(
                                   .offset = gap->to > gap->from ? gap->to - 1 : gap->from,
                                   .head_size = (uint16_t)e.header_size,
                                   .tail_size = (uint16_t)e.tail_size,
+                                  .uniform = e.uniform,
                                   .rooms = &room,
                                   .room_count = 1,
                               });
@@ -211,8 +213,8 @@ static void post(struct journal *j)
 
 void journal_publish(struct journal *j)
 {
+    post(j); /* first, so that who sees the entries finds their cursor */
     hotlog_publish(j->log);
-    post(j);
 }
 
 bool journal_checkpoint(struct journal *j, bool even_unmoved, struct buffer *out, uint64_t *tag)

@@ -219,6 +219,13 @@ uint64_t session_position(const struct session *s)
     return s->state == SESSION_LIVE ? s->fanout->position : s->position;
 }
 
+bool session_place(const struct session *s, unsigned *log, uint64_t *position)
+{
+    *log = s->log;
+    *position = session_position(s);
+    return !s->origin && s->state != SESSION_AWAY && *position != HOTLOG_NOWHERE;
+}
+
 bool session_is_live(const struct session *s)
 {
     return s->state == SESSION_LIVE && !s->origin;

@@ -40,13 +40,29 @@ static void forget_origin_when_beyond(struct fanout *f, struct session *s)
         session_change_origin(s, NULL);
 }
 
+/* The chunk, and behind it what says where it ends. Returns how much of the chunk was taken. */
+static size_t write_chunk(struct fanout *f, struct session *s, struct chunk *c)
+{
+    struct slice trailer = {NULL, 0};
+    if (s->hooks->trailer && !s->origin && !s->side)
+        trailer = s->hooks->trailer(s->transport, s->log, c->next);
+    c->parts[c->part_count] = (struct iovec){(void *)(uintptr_t)trailer.data, trailer.size};
+    size_t taken = s->hooks->write(s->transport, c->parts, c->part_count + (trailer.size > 0));
+    f->bytes += taken;
+    if (taken <= c->bytes)
+        return taken;
+    size_t sent = taken - c->bytes;
+    if (sent < trailer.size)
+        s->hooks->keep(s->transport, trailer.data + sent, trailer.size - sent);
+    return c->bytes;
+}
+
 bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head, uint32_t only, int chunks)
 {
     while (position < head && chunks-- > 0) {
-        const struct chunk *c = chunk_choose(f, s, position, head, only);
+        struct chunk *c = chunk_choose(f, s, position, head, only);
         if (c && c->bytes > 0) {
-            size_t taken = s->hooks->write(s->transport, c->parts, c->part_count);
-            f->bytes += taken;
+            size_t taken = write_chunk(f, s, c);
             if (taken < c->bytes) {
                 session_move(s, stop_in(f, s, c, taken));
                 session_change(s, SESSION_BLOCKED);

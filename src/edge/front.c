@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+enum { KEEP_ALIVE_MS = 75000, INPUT_MAX = HTTP_HEAD_MAX + 65536 };
+
 struct front {
     struct loop *loop;
     uint64_t head_timeout_ms;
@@ -18,6 +20,7 @@ struct visitor {
     struct front *front;
     struct conn *conn;
     struct visitor *next, *previous;
+    bool again; /* has been served before: may go without a word */
 };
 
 static void forget(struct visitor *v)
@@ -53,6 +56,12 @@ static void upgrade(struct visitor *v, const struct http_head *head)
 
 static void serve(struct visitor *v, const struct http_head *head)
 {
+    struct conn *c = v->conn;
+    if (v->front->hooks->take(v->front->owner, c, head)) {
+        if (conn_owner(c) != v)
+            forget(v);
+        return;
+    }
     if (http_field_has(head, "Upgrade", "websocket")) {
         upgrade(v, head);
         return;
@@ -93,14 +102,23 @@ static size_t on_data(void *owner, struct conn *c, char *data, size_t size)
         respond(v, -used, "", fault_text(-used));
         return size;
     }
+    int loop = v->front->hooks->elsewhere(v->front->owner, &head);
+    if (loop >= 0) {
+        struct front *f = v->front;
+        f->hooks->move(f->owner, loop, conn_detach(c), (struct slice){data, size});
+        return size;
+    }
     serve(v, &head);
     return (size_t)used;
 }
 
 static void on_deadline(void *owner, struct conn *c)
 {
-    (void)c;
-    respond(owner, 408, "", "the request head took too long");
+    struct visitor *v = owner;
+    if (v->again)
+        conn_finish(c);
+    else
+        respond(v, 408, "", "the request head took too long");
 }
 
 static void on_closed(void *owner, struct conn *c)
@@ -111,17 +129,31 @@ static void on_closed(void *owner, struct conn *c)
 
 static const struct conn_handler handler = {on_data, NULL, on_deadline, on_closed};
 
-void front_adopt(struct front *f, int fd)
+static struct visitor *receive(struct front *f, struct conn *c, uint64_t timeout_ms)
 {
     struct visitor *v = xcalloc(1, sizeof *v);
     v->front = f;
+    v->conn = c;
     v->next = f->first;
     if (f->first)
         f->first->previous = v;
     f->first = v;
-    v->conn = conn_create(f->loop, fd, HTTP_HEAD_MAX + 65536);
-    conn_set_handler(v->conn, &handler, v, HTTP_HEAD_MAX + 65536);
-    conn_set_deadline(v->conn, f->head_timeout_ms);
+    conn_set_handler(c, &handler, v, INPUT_MAX);
+    conn_set_deadline(c, timeout_ms);
+    return v;
+}
+
+void front_adopt(struct front *f, int fd, struct slice read)
+{
+    struct conn *c = conn_create(f->loop, fd, INPUT_MAX);
+    receive(f, c, f->head_timeout_ms);
+    conn_take_input(c, read);
+}
+
+void front_return(struct front *f, struct conn *c)
+{
+    receive(f, c, KEEP_ALIVE_MS)->again = true;
+    conn_deliver_again(c);
 }
 
 struct front *front_create(

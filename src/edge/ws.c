@@ -137,7 +137,7 @@ static void transport_arrived(void *transport, struct session *s)
 }
 
 static const struct transport_hooks transport_hooks = {
-    transport_write, transport_keep, transport_away, transport_arrived};
+    transport_write, transport_keep, NULL, transport_away, transport_arrived};
 
 /* --- signs of life --- */
 

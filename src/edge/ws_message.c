@@ -13,9 +13,9 @@ static void on_text(struct peer *p, struct slice text)
     }
     struct buffer scratch = {0};
     struct slice type = json_string(j, json_find(j, 0, SLICE("type")), &scratch);
-    if (type.data)
-        client_command(p->client, type, j, json_find(j, 0, SLICE("data")));
-    else
+    if (type.data && !client_command(p->client, type, j, json_find(j, 0, SLICE("data")), 0))
+        client_error(p->client, "unknown_type", "this message type is not known", no_room);
+    else if (!type.data)
         client_error(p->client, "bad_message", "a message is an object with a string member type", no_room);
     buffer_finish(&scratch);
 }
@@ -153,4 +153,5 @@ static void on_attached(void *owner, enum grants_outcome outcome)
     }
 }
 
-const struct client_hooks peer_client_hooks = {on_emit, on_judging, on_refused, on_attached, on_expired};
+const struct client_hooks peer_client_hooks = {
+    on_emit, NULL, on_judging, on_refused, on_attached, on_expired};

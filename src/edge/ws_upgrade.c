@@ -101,7 +101,7 @@ static void take_resume(struct peer *p, const struct http_head *head)
 
 bool ws_accept(struct ws *w, struct conn *c, const struct http_head *head)
 {
-    const struct lane *lane = catalogue_find_lane(w->client.catalogue, head->path);
+    const struct lane *lane = catalogue_find_lane(w->client.catalogue, DIALECT_WEBSOCKET, head->path);
     if (!lane)
         return false;
     if (!check_request(w, c, head))

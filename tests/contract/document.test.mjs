@@ -187,6 +187,9 @@ describe('x-causeway', () => {
       ['kafkaChannel', { validation: 'enforce' }, { validation: true }],
       ['clientChannel', { payload: 'payload' }, { payload: 'type' }],
       ['clientChannel', { traceparent: true }, { traceparent: 'yes' }],
+      ['clientChannel', { dialect: 'socket.io' }, { dialect: 'socketio' }],
+      ['command', { command: 'join-room', room: 'task:{task.id}' }, { command: 'join-room', room: 'task:{ids[]}' }],
+      ['command', { command: 'refresh' }, { room: 'task:{id}' }],
     ];
     for (const [part, good, bad] of pairs) {
       assert.deepEqual(extensionValidator(part)(good), [], JSON.stringify(good));

@@ -128,8 +128,8 @@ static void channels_become_topics_and_lanes_by_their_servers(void **state)
     assert_slice(lanes[0].address, "/");
     assert_slice(lanes[0].payload_key, "data");
     assert_slice(lanes[1].payload_key, "body");
-    assert_ptr_equal(catalogue_find_lane(c, SLICE("/post/feed")), &lanes[1]);
-    assert_null(catalogue_find_lane(c, SLICE("/post")));
+    assert_ptr_equal(catalogue_find_lane(c, DIALECT_WEBSOCKET, SLICE("/post/feed")), &lanes[1]);
+    assert_null(catalogue_find_lane(c, DIALECT_WEBSOCKET, SLICE("/post")));
     assert_int_equal(lanes[1].index, 1);
     catalogue_release(c);
 }
@@ -381,7 +381,7 @@ static void faults_of_channels(void **state)
         {"{payload: body}", "{payload: id}", NULL,
             "the member 'id' has a meaning of its own; choose another for the payload"},
         {"{payload: body}", "[payload]", NULL,
-            "x-causeway of a WebSocket channel is no map; it has members such as 'payload'"},
+            "x-causeway of a WebSocket channel is no map; it has members such as 'dialect'"},
         {"{summary: gone}", "{summary: gone}\n      twin: {name: order.changed}", "      twin",
             "channel 'orders' has two messages named 'order.changed'; each name is one kind of record"},
         {"{summary: gone}", "{summary: gone}\n      orderMoved: {$ref: '#/components/messages/gone'}", NULL,
@@ -489,11 +489,11 @@ static void faults_of_operations(void **state)
         {"      ephemeral: true\n", "      ephemral: true\n", "      ephemral:",
             "x-causeway of an operation has no member 'ephemral'; the nearest known name is 'ephemeral'"},
         {"    messages: [{$ref: '#/channels/clients/messages/newOrder'}]\n", "", NULL,
-            "operation 'sendNewOrder' has 3 messages; what leaves here has exactly one"},
+            "operation 'sendNewOrder' has 3 messages; with x-causeway it has exactly one"},
         {"    messages: [{$ref: '#/channels/clients/messages/newOrder'}]\n",
             "    messages: [{$ref: '#/channels/clients/messages/newOrder'}, {$ref: "
             "'#/channels/clients/messages/pong'}]\n",
-            NULL, "operation 'sendNewOrder' has 2 messages; what leaves here has exactly one"},
+            NULL, "operation 'sendNewOrder' has 2 messages; with x-causeway it has exactly one"},
         {"    messages: [{$ref: '#/channels/clients/messages/newOrder'}]\n",
             "    messages: [{$ref: '#/channels/feed/messages/post'}]\n", NULL,
             "the message of operation 'sendNewOrder' is none of its channel 'clients'; it must be {$ref: "
@@ -502,9 +502,8 @@ static void faults_of_operations(void **state)
             "    channel: {$ref: '#/channels/food'}",
             "the channel of operation 'sendPost' is not there; it must be {$ref: '#/channels/<name>'}"},
         {"    channel: {$ref: '#/channels/feed'}\n", "    channel: {$ref: '#/channels/archive'}\n", NULL,
-            "operation 'sendPost' has x-causeway but sends to no WebSocket channel; only such operations "
-            "route "
-            "records"},
+            "operation 'sendPost' has x-causeway but no WebSocket channel; only what clients get or send has "
+            "it"},
         {"    action: receive\n", "    action: get\n", NULL,
             "action of operation 'publishOrders' is 'get'; it must be send or receive"},
     };

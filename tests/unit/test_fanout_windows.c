@@ -257,7 +257,7 @@ static void on_arrived(void *transport, struct session *s)
     session_destroy(s);
 }
 
-static const struct transport_hooks hooks = {on_write, on_keep, on_away, on_arrived};
+static const struct transport_hooks hooks = {on_write, on_keep, NULL, on_away, on_arrived};
 
 /* --- the logs --- */
 

@@ -165,7 +165,7 @@ static const struct lookups_hooks lookups_hooks = {on_ask, on_now};
 static void create(struct fixture *f, const char *address, size_t rooms_max)
 {
     grants_destroy(f->grants);
-    const struct lane *lane = catalogue_find_lane(f->catalogue, slice_of(address));
+    const struct lane *lane = catalogue_find_lane(f->catalogue, DIALECT_WEBSOCKET, slice_of(address));
     char user[] = "42"; /* goes away: it must have been copied */
     f->grants = grants_create(f->catalogue, lane, f->lookups, slice_of(user), rooms_max, &hooks, f);
     memset(user, 'x', sizeof user - 1);
