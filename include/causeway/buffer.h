@@ -19,7 +19,8 @@ void buffer_add_slice(struct buffer *b, struct slice s);
 void buffer_add_text(struct buffer *b, const char *text);
 void buffer_add_byte(struct buffer *b, char byte);
 void buffer_print(struct buffer *b, const char *format, ...) PRINTF_LIKE(2, 3);
-void buffer_add_json_text(struct buffer *b, struct slice text); /* escaped and quoted; text is UTF-8 */
-void buffer_drop(struct buffer *b, size_t count);               /* removes the first `count` bytes */
+void buffer_add_json_text(struct buffer *b, struct slice text);      /* escaped and quoted; text is UTF-8 */
+void buffer_add_pointer_token(struct buffer *b, struct slice token); /* one step of a JSON pointer: "/a~1b" */
+void buffer_drop(struct buffer *b, size_t count);                    /* removes the first `count` bytes */
 struct slice buffer_slice(const struct buffer *b);
 const char *buffer_text(struct buffer *b); /* NUL-terminated view */

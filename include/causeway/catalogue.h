@@ -12,7 +12,7 @@ struct template; /* compiled text with {placeholders}; core/template.c */
 
 /* A fault of the document: where, what is wrong, what would be right. */
 struct catalogue_faults {
-    struct buffer text; /* one line per fault: "file:line: what is wrong; what would be right" */
+    struct buffer text; /* one line per fault: "file:line: #/pointer: what is wrong; what would be right" */
     size_t count;
 };
 

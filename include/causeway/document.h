@@ -64,6 +64,8 @@ const struct node *node_follow(const struct node *n);
 /* What a pointer (RFC 6901, as it stands in a URI behind '#') means below `root`, which need not be a file's
    root. */
 const struct node *node_find_pointer(const struct node *root, struct slice pointer);
+/* Appends the pointer of the node within its file: "#", or "#/channels/orders/address". */
+void node_write_pointer(const struct node *n, struct buffer *out);
 /* The node as it stands, without following a $ref. Nodes are unique, so that a target can be compared by
    address: node_follow(node_find_raw(operation, "channel")) == node_find_raw(channels, "orders"). */
 const struct node *node_find_raw(const struct node *map, const char *key);

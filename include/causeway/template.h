@@ -49,3 +49,6 @@ bool template_match(const struct template *t, struct slice name, struct slice *c
 
 /* The same constant text around the same number of placeholders, whatever they are called. */
 bool template_same_shape(const struct template *a, const struct template *b);
+
+/* Is there a name that both could take for one of theirs? */
+bool template_overlap(const struct template *a, const struct template *b);

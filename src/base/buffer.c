@@ -118,6 +118,18 @@ void buffer_add_json_text(struct buffer *b, struct slice text)
     buffer_add_byte(b, '"');
 }
 
+void buffer_add_pointer_token(struct buffer *b, struct slice token)
+{
+    buffer_add_byte(b, '/');
+    for (size_t i = 0; i < token.size; i++) {
+        char c = token.data[i];
+        if (c == '~' || c == '/')
+            buffer_add_text(b, c == '~' ? "~0" : "~1");
+        else
+            buffer_add_byte(b, c);
+    }
+}
+
 void buffer_drop(struct buffer *b, size_t count)
 {
     CHECK(count <= b->size);

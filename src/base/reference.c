@@ -201,3 +201,32 @@ const struct node *node_follow(const struct node *n)
     int hops = HOPS_MAX;
     return reference_of(n) ? follow(n, &hops) : NULL;
 }
+
+/* --- the way back --- */
+
+/* Nodes do not know their parents, so the file is searched for the node; only faults ask. */
+static bool write_way(const struct node *from, const struct node *to, struct buffer *out)
+{
+    size_t before = out->size;
+    if (from == to)
+        return true;
+    for (size_t i = 0; i < node_count(from); i++) {
+        bool list = node_type(from) == DOCUMENT_LIST;
+        if (list)
+            buffer_print(out, "/%zu", i);
+        else
+            buffer_add_pointer_token(out, node_key(from, i));
+        if (write_way(list ? node_at_raw(from, i) : node_value_raw(from, i), to, out))
+            return true;
+        out->size = before;
+    }
+    return false;
+}
+
+void node_write_pointer(const struct node *n, struct buffer *out)
+{
+    int file;
+    const struct document *d = node_document(n, &file);
+    buffer_add_byte(out, '#');
+    (void)write_way(document_root(d, file), n, out);
+}

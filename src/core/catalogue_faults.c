@@ -15,7 +15,10 @@ void compile_fault(struct compiler *k, const struct node *at, const char *format
     CHECK(written >= 0);
     const struct node *place = at ? at : k->root;
     const char *file = node_file(place);
-    buffer_print(&k->faults->text, "%s:%d: %s\n", file ? file : "catalogue", node_line(place), text);
+    struct buffer *out = &k->faults->text;
+    buffer_print(out, "%s:%d: ", file ? file : "catalogue", node_line(place));
+    node_write_pointer(place, out);
+    buffer_print(out, ": %s\n", text);
     k->faults->count++;
 }
 

@@ -212,9 +212,17 @@ static bool share_lane(const struct room_pattern *a, const struct room_pattern *
 static void check_distinct(struct compiler *k, const struct room_pattern *pattern, const struct node *node)
 {
     for (const struct room_pattern *other = k->c->rooms; other < pattern; other++) {
-        if (template_same_shape(other->name, pattern->name) && share_lane(other, pattern))
+        if (!share_lane(other, pattern) || !template_overlap(other->name, pattern->name))
+            continue;
+        if (template_same_shape(other->name, pattern->name))
             compile_fault(k, node,
                 "rooms '%.*s' and '%.*s' are the same rooms; put the rules of both under one",
+                SLICE_ARGS(other->text), SLICE_ARGS(pattern->text));
+        else
+            compile_fault(k, node,
+                "rooms '%.*s' and '%.*s' overlap: some name could be one of either, and who may enter it a "
+                "guess; "
+                "part them by a character that placeholders do not take, such as ':'",
                 SLICE_ARGS(other->text), SLICE_ARGS(pattern->text));
     }
 }

@@ -20,18 +20,6 @@ static const char *const type_names[] = {[JSON_NULL] = "null",
 
 /* --- where --- */
 
-static void add_token(struct buffer *out, struct slice token)
-{
-    buffer_add_byte(out, '/');
-    for (size_t i = 0; i < token.size; i++) {
-        char c = token.data[i];
-        if (c == '~' || c == '/')
-            buffer_add_text(out, c == '~' ? "~0" : "~1");
-        else
-            buffer_add_byte(out, c);
-    }
-}
-
 /* The pointer from `root` to `target`: at each level the child that contains it. */
 static void write_pointer(
     const struct json *j, uint32_t root, uint32_t target, struct buffer *out, struct buffer *scratch)
@@ -45,7 +33,7 @@ static void write_pointer(
             value = object ? child + 1 : child;
         }
         if (object)
-            add_token(out, json_string(j, child, scratch));
+            buffer_add_pointer_token(out, json_string(j, child, scratch));
         else
             buffer_print(out, "/%u", index);
         if (child == target) /* a key: what it is the key of */

@@ -164,13 +164,16 @@ void template_write(const struct template *t, const struct slice *values, struct
     buffer_add_slice(out, t->constants[t->count]);
 }
 
+static bool is_name_character(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '@' || c == '-';
+}
+
 static bool is_name(struct slice value)
 {
     for (size_t i = 0; i < value.size; i++) {
-        char c = value.data[i];
-        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-                     c == '.' || c == '@' || c == '-';
-        if (!plain)
+        if (!is_name_character(value.data[i]))
             return false;
     }
     return value.size > 0;
@@ -258,4 +261,52 @@ bool template_same_shape(const struct template *a, const struct template *b)
             return false;
     }
     return true;
+}
+
+/* --- overlap --- */
+
+/* The template as a row of units: a byte of constant text, or PLACE for a placeholder, which takes one byte
+   of a name and may then stay. */
+enum { PLACE = '\0' };
+
+static size_t write_units(const struct template *t, char *units)
+{
+    size_t count = 0;
+    for (size_t i = 0; i <= t->count; i++) {
+        memcpy(units + count, t->constants[i].data, t->constants[i].size);
+        count += t->constants[i].size;
+        if (i < t->count)
+            units[count++] = PLACE;
+    }
+    return count;
+}
+
+static bool share_byte(char a, char b)
+{
+    if (a == PLACE || b == PLACE)
+        return (a == PLACE || is_name_character(a)) && (b == PLACE || is_name_character(b));
+    return a == b;
+}
+
+/* Both rows are walked at once, byte by byte of a name that fits both; row by row it is enough to know which
+   pairs of places can be reached. */
+bool template_overlap(const struct template *a, const struct template *b)
+{
+    char left[TEMPLATE_TEXT_MAX], right[TEMPLATE_TEXT_MAX];
+    size_t rows = write_units(a, left), columns = write_units(b, right);
+    bool *reached = xcalloc((rows + 1) * (columns + 1), sizeof *reached);
+    reached[0] = true;
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t k = 0; k < columns; k++) {
+            if (!reached[i * (columns + 1) + k] || !share_byte(left[i], right[k]))
+                continue;
+            bool *here = &reached[i * (columns + 1) + k];
+            here[columns + 2] = true;
+            here[1] = here[1] || left[i] == PLACE;
+            here[columns + 1] = here[columns + 1] || right[k] == PLACE;
+        }
+    }
+    bool overlap = reached[rows * (columns + 1) + columns];
+    free(reached);
+    return overlap;
 }

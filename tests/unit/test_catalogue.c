@@ -326,13 +326,15 @@ static int line_of(const char *text, const char *part)
 static void check_fault(const struct fault_case *f)
 {
     struct catalogue_faults faults = {0};
-    char *text = text_with(shop, f->find, f->replace), expected[512];
+    char *text = text_with(shop, f->find, f->replace), place[64] = "", expected[512];
     struct catalogue *c = catalogue_try_text(text, &faults);
     if (c)
         fail_msg("accepted: '%s'", f->replace);
-    snprintf(expected, sizeof expected, f->at ? ".yaml:%d: %s\n" : "%.0d%s\n",
-        f->at ? line_of(text, f->at) : 0, f->fault);
-    if (faults.count != 1 || !strstr(buffer_text(&faults.text), expected))
+    if (f->at)
+        snprintf(place, sizeof place, ".yaml:%d: #", line_of(text, f->at));
+    snprintf(expected, sizeof expected, ": %s\n", f->fault);
+    if (faults.count != 1 || !strstr(buffer_text(&faults.text), place) ||
+        !strstr(buffer_text(&faults.text), expected))
         fail_msg("'%s' gives\n%sinstead of\n%s", f->replace, buffer_text(&faults.text), expected);
     catalogue_faults_finish(&faults);
     free(text);
@@ -601,6 +603,13 @@ static void faults_of_rooms(void **state)
             "rooms 'city-{city_id}-orders' and 'city-{id}-orders' are the same rooms; put the rules of both "
             "under "
             "one"},
+        {"    feed:\n      join: automatic\n",
+            "    user-{id}-admin:\n      join: request\n      allow: [{}]\n    feed:\n      join: "
+            "automatic\n",
+            NULL,
+            "rooms 'user-{user_id}' and 'user-{id}-admin' overlap: some name could be one of either, and who "
+            "may "
+            "enter it a guess; part them by a character that placeholders do not take, such as ':'"},
         {"    feed:\n      join: automatic\n",
             "    a-{id}-{id}:\n      join: request\n      allow: [{}]\n    feed:\n      join: automatic\n",
             NULL, "room 'a-{id}-{id}' has {id} twice; give each placeholder a name of its own"},

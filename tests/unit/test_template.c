@@ -178,6 +178,40 @@ static void shape_is_the_constant_text(void **state)
     check_shape("admin", "admin{a}", false);
 }
 
+static void templates_overlap_when_one_name_fits_both(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool overlap;
+    } rows[] = {
+        {"user-{id}", "user-{id}-admin", true},
+        {"user-{id}", "user:{id}", false},
+        {"user:{id}", "user:{id}:admin", false}, /* placeholders take no ':' */
+        {"user-{id}", "user-", false},
+        {"user-{id}", "user-1", true},
+        {"admin-orders", "admin-orders", true},
+        {"admin-orders", "{role}-orders", true},
+        {"admin-orders", "city-{id}-orders", false},
+        {"{a}-x", "y-{b}", true},
+        {"{a}-x-{b}", "{c}:{d}", false},
+        {"a{x}b", "a{x}c", false},
+        {"{a}", "{b}{c}", true},
+        {"seat-{hall}-{seat}", "seat-{hall}", true},
+        {"\xc3\xa4-{x}", "{y}", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *fault;
+        struct template *a = template_compile(slice_of(rows[i].a), &fault);
+        struct template *b = template_compile(slice_of(rows[i].b), &fault);
+        if (a && b &&
+            (template_overlap(a, b) != rows[i].overlap || template_overlap(b, a) != rows[i].overlap))
+            fail_msg("%s and %s", rows[i].a, rows[i].b);
+        template_destroy(a);
+        template_destroy(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_pattern_takes_plain_text_only),
         cmocka_unit_test(a_name_with_two_readings_matches_nothing),
         cmocka_unit_test(shape_is_the_constant_text),
+        cmocka_unit_test(templates_overlap_when_one_name_fits_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
