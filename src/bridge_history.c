@@ -155,8 +155,10 @@ static void on_checkpoint(
 void history_locate(
     struct history *h, struct worker *w, const struct cursor *cursor, uint64_t client, uint64_t tag)
 {
-    uint64_t position = journal_position(h->bridge->journals[0], cursor);
-    if (position != UINT64_MAX) {
+    struct journal *hot = h->bridge->journals[0];
+    uint64_t position = journal_position(hot, cursor);
+    /* What is gone, or is about to, is told more exactly by the checkpoint. */
+    if (position != UINT64_MAX && position >= hotlog_staying(journal_log(hot))) {
         struct client_location l = {.status = LOCATED_POSITION, .position = position};
         locate(w, client, tag, &l);
         return;

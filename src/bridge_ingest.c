@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG_PUBLISH = 10, /* percent of the log that may be written without being shown */
-    BACKLOG_WAIT = 50,    /* ... that may lie before the slowest loop before the writer waits for it */
+    BACKLOG_PUBLISH = 5, /* percent of the log that may be written without being shown */
+    BACKLOG_WAIT = 10,   /* ... that may lie before the slowest loop before the writer waits for it */
     BACKLOG_WAIT_US = 500,
-    BACKLOG_WAITS_MAX = 4000, /* a loop that is stuck for 2 s loses its place; the others go on */
+    BACKLOG_WAITS_MAX = 4000, /* a loop that is stuck for 2 s is not waited for any more */
     CHECKPOINT_MS = 1000,
     CHECKPOINT_IDLE_MS =
         3600 * 1000, /* so that a cursor of a quiet system does not outlive its checkpoint's retention */
@@ -29,6 +29,7 @@ struct ingest {
     struct bridge *bridge;
     struct judge *judge;
     struct renewal *renewals;
+    uint64_t given_up; /* where a loop stands that was waited for in vain */
     uint64_t checkpoint_at, idle_checkpoint_at;
     struct metric *entries, *bytes, *delay;
 };
@@ -47,7 +48,8 @@ static void publish(struct ingest *in)
     wake_loops(in);
 }
 
-/* Backpressure: Kafka waits before a loop loses its place in the log. */
+/* Backpressure: Kafka waits before a loop loses its place in the log. Long before, since whose session falls
+   out while its loop does not look is told its place less exactly (hotlog_staying). */
 static void keep_pace(void *owner)
 {
     struct ingest *in = owner;
@@ -57,18 +59,19 @@ static void keep_pace(void *owner)
         hotlog_publish(log);
         wake_loops(in);
     }
-    for (int i = 0; late && i < BACKLOG_WAITS_MAX; i++) {
+    for (int i = 0; late && hotlog_slowest(log) != in->given_up; i++) {
+        if (i == BACKLOG_WAITS_MAX)
+            in->given_up = hotlog_slowest(log);
         usleep(BACKLOG_WAIT_US);
         late = hotlog_backlog(log) >= BACKLOG_WAIT;
     }
-    if (late)
-        hotlog_shed(log, BACKLOG_WAIT);
 }
 
 struct ingest *ingest_create(struct bridge *b)
 {
     struct ingest *in = xcalloc(1, sizeof *in);
     in->bridge = b;
+    in->given_up = HOTLOG_NOWHERE;
     in->judge = judge_create(b->catalogue, (size_t)b->config->event_max_bytes);
     journal_set_pace(b->journals[0], keep_pace, in);
     in->entries = metric_get(METRIC_ENTRIES);

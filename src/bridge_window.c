@@ -10,13 +10,15 @@
 #include <unistd.h>
 
 enum {
-    SHOW_AT = 5,  /* percent of the window that may have been read without being shown */
-    WAIT_AT = 50, /* ... that may lie before the slowest of those who walk it */
+    SHOW_AT = 5,      /* percent of the window that may have been read without being shown */
+    WAIT_AT = 50,     /* ... that may lie before the slowest of those who walk it */
+    LEFT_BEHIND = 40, /* who falls out stood further back */
     PAUSE_US = 1000,
     PATIENCE_MS = 1000, /* of one who waits with one who walks */
     PATIENCE_LEAST_MS = 250,
     DESERTED_MS = 2000, /* so that one who was cut finds it again */
     CHECKPOINT_MS = 1000,
+    DISMISS_MS = 1000,
     TELL_AFTER_MS = 5000
 };
 
@@ -177,6 +179,17 @@ static void show_log(struct window *w)
     wake_loops(w);
 }
 
+/* Sends away who stands before `position`; a loop that does not answer is not waited for. */
+static void dismiss(struct window *w, uint64_t position)
+{
+    uint64_t until = clock_monotonic_ms() + DISMISS_MS;
+    hotlog_dismiss(w->log, position);
+    while (hotlog_slowest(w->log) < position && !window_is_deserted(w) && clock_monotonic_ms() < until) {
+        wake_loops(w);
+        usleep(PAUSE_US);
+    }
+}
+
 static void pace(void *owner)
 {
     struct window *w = owner;
@@ -189,6 +202,7 @@ static void pace(void *owner)
     begin_patience(&patience);
     while (backlog(w) >= WAIT_AT && !w->hooks->stopping(w->owner)) {
         if (is_exhausted(w, &patience)) {
+            dismiss(w, hotlog_last(w->log, LEFT_BEHIND));
             hotlog_shed(w->log, WAIT_AT);
             return;
         }
@@ -253,6 +267,7 @@ bool window_is_over(struct window *w)
 
 void window_clear(struct window *w)
 {
+    dismiss(w, HOTLOG_NOWHERE);
     hotlog_evict_all(w->log);
     while (!window_is_deserted(w) && !w->hooks->stopping(w->owner)) {
         wake_loops(w);

@@ -66,12 +66,19 @@ void hotlog_restart(struct hotlog *log);
 /* Windows: nothing will follow `end` for those who came to it; they go on at `next` in the hot log. Any later
  * append begins a new stretch. */
 void hotlog_end(struct hotlog *log, uint64_t end, uint64_t next);
-/* How much of the log, in percent, lies between the slowest reader's hotlog_done and the end: what eviction
-   would take from readers that merely have not come to it yet. A writer that finds it high should wait. A
-   reader from whom something was taken already holds nobody up. */
+/* Up to where have all readers dealt with it (hotlog_done)? One from whom something was taken already holds
+ * nobody up. */
+uint64_t hotlog_slowest(const struct hotlog *log);
+/* How much of the log, in percent, lies behind that: what eviction would take from readers that merely have
+ * not come to it yet. A writer that finds it high should wait. */
 unsigned hotlog_backlog(const struct hotlog *log);
-/* A writer that has waited for long enough: evicts, so that at most so many percent stay. */
+/* Where the last so many percent begin. */
+uint64_t hotlog_last(const struct hotlog *log, unsigned percent);
+/* A writer that has waited for long enough: evicts all before that. */
 void hotlog_shed(struct hotlog *log, unsigned percent);
+/* Windows: asks those who stand before `position` to leave, while the log still has what tells their place
+ * exactly. Holds until hotlog_restart. */
+void hotlog_dismiss(struct hotlog *log, uint64_t position);
 
 /* --- reading --- */
 struct hotlog_entry {
@@ -96,6 +103,8 @@ uint64_t hotlog_pin(struct hotlog_reader *r); /* returns the tail: nothing older
 void hotlog_unpin(struct hotlog_reader *r);
 uint64_t hotlog_head(const struct hotlog *log);
 uint64_t hotlog_tail(const struct hotlog *log);
+uint64_t hotlog_staying(const struct hotlog *log); /* what lies before this is about to be evicted */
+uint64_t hotlog_dismissed(const struct hotlog *log);
 /* This reader has dealt with everything before `position`. */
 void hotlog_done(struct hotlog_reader *r, uint64_t position);
 /* ... and so many sessions of this reader walk the log; of these, so many wait at its head. */

@@ -37,7 +37,7 @@ void fanout_destroy(struct fanout *f)
     chunk_finish(f->own);
     for (size_t i = 0; i < ORIGINS_KEPT; i++)
         origin_release(f->origins[i]);
-    for (size_t i = 1; i < f->view_count; i++)
+    for (size_t i = 0; i < f->view_count; i++)
         free(f->views[i].walkers);
     free(f->local);
     free(f->touched);
@@ -145,44 +145,11 @@ static void all_behind(struct fanout *f, uint64_t head)
     f->position = head;
 }
 
-static int64_t greater(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* The log no longer holds where the session stands: where in Kafka was that? */
-static struct origin *place_of(struct fanout *f, const struct session *s)
-{
-    uint32_t count = hotlog_place_count(f->views[s->log].log);
-    const struct origin *before = s->origin;
-    struct origin *o =
-        origin_create(count > (before ? before->count : 0) ? count : before->count, before && before->stop);
-    hotlog_place_before(f->views[s->log].log, s->position, o->skip, o->count);
-    hotlog_place_after(f->views[s->log].log, s->position, o->mark, o->count);
-    for (uint32_t i = 0; before && i < o->count; i++) {
-        o->skip[i] = greater(o->skip[i], origin_skip(before, i));
-        o->mark[i] = greater(o->mark[i], origin_mark(before, i));
-        if (o->stop)
-            o->stop[i] = i < before->count ? before->stop[i] : 0;
-    }
-    return o;
-}
-
-/* From here on it stands in no log. */
-static void lose_place(struct fanout *f, struct session *s)
-{
-    struct origin *o = place_of(f, s);
-    if (s->state == SESSION_WAITING)
-        session_change(s, SESSION_READY);
-    session_change_origin(s, o);
-    session_change_log(s, HOT, HOTLOG_NOWHERE);
-    s->arriving = true;
-}
-
-static void send_away(struct fanout *f, struct session *s)
+/* The log no longer holds where the session stands. */
+static void send_away(struct session *s)
 {
     if (s->position != HOTLOG_NOWHERE)
-        lose_place(f, s);
+        session_lose_place(s);
     session_change(s, SESSION_AWAY);
     s->hooks->away(s->transport, s, origin_hold(s->origin));
 }
@@ -217,7 +184,7 @@ static void serve_behind(struct fanout *f, struct session *s)
 {
     const struct view *v = &f->views[s->log];
     if (s->position == HOTLOG_NOWHERE || s->position < v->tail) {
-        send_away(f, s);
+        send_away(s);
         return;
     }
     if (s->log == HOT &&
@@ -244,25 +211,51 @@ static void wake_waiting(struct view *v)
         session_change(v->waiting.first, SESSION_READY);
 }
 
-/* Up to where have all sessions of this loop walked each window? Its writer waits for that. Who fell out
-   loses its place even when its socket is full, so that the window can begin anew; it asks for another one
-   when the socket takes bytes again, so that one who has stopped reading costs no sweep. */
-void fanout_report(struct fanout *f)
-{
-    for (size_t i = 1; i < f->view_count; i++) {
-        struct view *v = &f->views[i];
-        while (v->walker_count > 0 && v->walkers[0]->position < hotlog_tail(v->log))
-            lose_place(f, v->walkers[0]);
-        uint64_t done = v->walker_count ? v->walkers[0]->position : UINT64_MAX;
-        hotlog_done_by(v->reader, done, v->walker_count, v->waiting_count);
-    }
-}
-
 static void pin_all(struct fanout *f)
 {
     for (size_t i = 0; i < f->view_count; i++) {
         f->views[i].tail = hotlog_pin(f->views[i].reader);
         f->views[i].head = hotlog_head(f->views[i].log);
+    }
+    f->pinned = true;
+}
+
+static void unpin_all(struct fanout *f)
+{
+    f->pinned = false;
+    for (size_t i = 0; i < f->view_count; i++)
+        hotlog_unpin(f->views[i].reader);
+}
+
+/* Those whose entries go, or are wanted gone: they leave while it can still be told where exactly they stand.
+ */
+static void let_go(struct fanout *f, struct view *v)
+{
+    uint64_t limit = v == &f->views[HOT] ? hotlog_staying(v->log) : hotlog_tail(v->log);
+    if (limit < hotlog_dismissed(v->log))
+        limit = hotlog_dismissed(v->log);
+    if (v->walker_count == 0 || v->walkers[0]->position >= limit)
+        return;
+    bool pinned = f->pinned;
+    if (!pinned)
+        pin_all(f);
+    while (v->walker_count > 0 && v->walkers[0]->position < limit)
+        session_lose_place(v->walkers[0]);
+    if (!pinned)
+        unpin_all(f);
+}
+
+/* Up to where have all sessions of this loop walked each window? Its writer waits for that. Who falls out of
+   a log loses its place even when its socket is full, so that a window can begin anew; it asks for another
+   one when the socket takes bytes again, so that one who has stopped reading costs no sweep. */
+void fanout_report(struct fanout *f)
+{
+    for (size_t i = 0; i < f->view_count; i++) {
+        struct view *v = &f->views[i];
+        let_go(f, v);
+        uint64_t done = v->walker_count ? v->walkers[0]->position : UINT64_MAX;
+        if (i != HOT)
+            hotlog_done_by(v->reader, done, v->walker_count, v->waiting_count);
     }
 }
 
@@ -277,8 +270,7 @@ static void serve_ready(struct fanout *f, uint64_t live_bytes, size_t live_sessi
 bool fanout_turn(struct fanout *f)
 {
     if (!fanout_pending(f)) {
-        if (f->view_count > 1)
-            fanout_report(f); /* who walked a window may be gone */
+        fanout_report(f); /* who walked a window may be gone */
         return false;
     }
     for (size_t i = 1; i < f->view_count; i++)
@@ -293,7 +285,6 @@ bool fanout_turn(struct fanout *f)
     hotlog_done(f->views[HOT].reader, f->position);
     serve_ready(f, f->bytes - before, live);
     fanout_report(f);
-    for (size_t i = 0; i < f->view_count; i++)
-        hotlog_unpin(f->views[i].reader);
+    unpin_all(f);
     return f->ready.first != NULL;
 }

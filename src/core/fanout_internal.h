@@ -16,6 +16,8 @@ enum {
     ORIGINS_KEPT = 16,
 };
 
+#define NO_WALKER UINT32_MAX
+
 enum session_state {
     SESSION_HELD,    /* rights are being looked up, or a side walk is under way */
     SESSION_LIVE,    /* position is the fan-out's own */
@@ -41,7 +43,7 @@ struct session {
     struct session *queue_next, *queue_previous;
     struct membership *rooms;
     uint32_t room_count, room_capacity;
-    uint32_t walker; /* where it stands among the walkers of its window */
+    uint32_t walker; /* where it stands among the walkers of its log, or NO_WALKER */
     uint32_t touched_turn;
     uint32_t touched_room;      /* the one room that this turn's entries are in, or ROOM_NONE for several */
     uint64_t until;             /* side walks: where the session they belong to stands, in the hot log */
@@ -70,10 +72,9 @@ struct view {
     struct hotlog *log;
     struct hotlog_reader *reader;
     uint64_t tail, head;
-    /* windows */
-    struct session **walkers; /* a heap, see walkers.c */
+    struct session **walkers; /* those behind that stand in it: a heap, see walkers.c */
     uint32_t walker_count, walker_capacity;
-    struct queue waiting; /* those of them that wait at its head */
+    struct queue waiting; /* windows: those of them that wait at its head */
     size_t waiting_count;
 };
 
@@ -101,6 +102,7 @@ struct chunk {
 struct fanout {
     struct view views[FANOUT_LOGS_MAX];
     size_t view_count;
+    bool pinned; /* the views are */
     struct rooms *rooms;
 
     uint64_t position; /* of every live session */
@@ -151,6 +153,11 @@ void session_change_log(struct session *s, unsigned log, uint64_t position);
 void session_move(struct session *s, uint64_t position); /* on, in its log */
 /* Where it comes from; takes over the hold. NULL: it is like every other now. */
 void session_change_origin(struct session *s, struct origin *origin);
+
+/* --- place.c --- */
+/* From here on it stands in no log. Exact while pinned, and while the log has what lies before its position.
+ */
+void session_lose_place(struct session *s);
 
 /* --- walkers.c --- */
 void walkers_add(struct view *v, struct session *s);

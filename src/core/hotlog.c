@@ -16,7 +16,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { NOT_PINNED_SPINS = 64, POINTS_PER_LOG = 256 };
+enum {
+    NOT_PINNED_SPINS = 64,
+    POINTS_PER_LOG = 256,
+    GOING = 8, /* one part in so many is about to be evicted */
+};
 
 struct slot {
     uint64_t frame_at; /* position in the endless arena; its place is frame_at modulo the size */
@@ -58,6 +62,7 @@ struct hotlog {
     /* cross threads */
     _Atomic uint64_t head, tail;
     _Atomic uint64_t end, next_log; /* hotlog_end */
+    _Atomic uint64_t dismissed;
     _Atomic size_t bytes;
     unsigned reader_max;
     _Atomic unsigned reader_count;
@@ -194,6 +199,7 @@ void hotlog_evict_all(struct hotlog *log)
 
 void hotlog_restart(struct hotlog *log)
 {
+    atomic_store(&log->dismissed, 0);
     hotlog_points_reset(log->points, log->next);
 }
 
@@ -280,18 +286,23 @@ unsigned hotlog_fill(const struct hotlog *log, uint64_t since)
     return (unsigned)(by_bytes > by_count ? by_bytes : by_count);
 }
 
-unsigned hotlog_backlog(const struct hotlog *log)
+uint64_t hotlog_slowest(const struct hotlog *log)
 {
-    uint64_t done = log->next;
+    uint64_t slowest = log->next;
     for (unsigned i = 0; i < atomic_load(&log->reader_count); i++) {
-        uint64_t d = atomic_load(&log->readers[i].done);
-        if (d >= log->oldest && d < done)
-            done = d;
+        uint64_t done = atomic_load(&log->readers[i].done);
+        if (done >= log->oldest && done < slowest)
+            slowest = done;
     }
-    return hotlog_fill(log, done);
+    return slowest;
 }
 
-void hotlog_shed(struct hotlog *log, unsigned percent)
+unsigned hotlog_backlog(const struct hotlog *log)
+{
+    return hotlog_fill(log, hotlog_slowest(log));
+}
+
+uint64_t hotlog_last(const struct hotlog *log, unsigned percent)
 {
     uint64_t low = log->oldest, high = log->next;
     while (low < high) {
@@ -301,8 +312,19 @@ void hotlog_shed(struct hotlog *log, unsigned percent)
         else
             high = middle;
     }
-    if (low > log->oldest)
-        evict(log, low);
+    return low;
+}
+
+void hotlog_shed(struct hotlog *log, unsigned percent)
+{
+    uint64_t keep = hotlog_last(log, percent);
+    if (keep > log->oldest)
+        evict(log, keep);
+}
+
+void hotlog_dismiss(struct hotlog *log, uint64_t position)
+{
+    atomic_store(&log->dismissed, position);
 }
 
 size_t hotlog_bytes(const struct hotlog *log)
@@ -391,6 +413,17 @@ uint64_t hotlog_head(const struct hotlog *log)
 uint64_t hotlog_tail(const struct hotlog *log)
 {
     return atomic_load(&log->tail);
+}
+
+uint64_t hotlog_staying(const struct hotlog *log)
+{
+    uint64_t tail = hotlog_tail(log);
+    return tail > 0 ? tail + (hotlog_head(log) - tail) / GOING : 0; /* until it is full, nothing goes */
+}
+
+uint64_t hotlog_dismissed(const struct hotlog *log)
+{
+    return atomic_load(&log->dismissed);
 }
 
 struct hotlog_entry hotlog_get(const struct hotlog *log, uint64_t sequence)

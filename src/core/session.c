@@ -13,6 +13,7 @@ static struct session *create(
     s->hooks = hooks;
     s->transport = transport;
     s->position = f->position;
+    s->walker = NO_WALKER;
     s->state = SESSION_HELD;
     s->next = f->first;
     if (f->first)
@@ -43,16 +44,29 @@ struct session *session_side(struct session *main)
     return s;
 }
 
+static bool is_behind(uint8_t state)
+{
+    return state != SESSION_HELD && state != SESSION_LIVE;
+}
+
+/* Among the walkers of its log, or not. */
+static void settle(struct session *s)
+{
+    bool walks = is_behind(s->state) && s->position != HOTLOG_NOWHERE;
+    if (walks && s->walker == NO_WALKER)
+        walkers_add(&s->fanout->views[s->log], s);
+    else if (!walks && s->walker != NO_WALKER)
+        walkers_remove(&s->fanout->views[s->log], s);
+}
+
 void session_change_log(struct session *s, unsigned log, uint64_t position)
 {
-    struct view *views = s->fanout->views;
     CHECK(s->state != SESSION_WAITING);
-    if (s->log != HOT)
-        walkers_remove(&views[s->log], s);
+    if (s->walker != NO_WALKER)
+        walkers_remove(&s->fanout->views[s->log], s);
     s->log = (uint8_t)log;
     s->position = position;
-    if (log != HOT)
-        walkers_add(&views[log], s);
+    settle(s);
 }
 
 void session_move(struct session *s, uint64_t position)
@@ -60,7 +74,7 @@ void session_move(struct session *s, uint64_t position)
     if (s->position == position)
         return;
     s->position = position;
-    if (s->log != HOT)
+    if (s->walker != NO_WALKER)
         walkers_moved(&s->fanout->views[s->log], s);
 }
 
@@ -104,11 +118,6 @@ static struct queue *queue_of(struct session *s, uint8_t state)
                                       : NULL;
 }
 
-static bool is_behind(uint8_t state)
-{
-    return state != SESSION_HELD && state != SESSION_LIVE;
-}
-
 void session_change(struct session *s, enum session_state to)
 {
     struct fanout *f = s->fanout;
@@ -120,6 +129,7 @@ void session_change(struct session *s, enum session_state to)
     f->behind += (size_t)is_behind((uint8_t)to) - (size_t)is_behind(s->state);
     f->views[s->log].waiting_count += (size_t)(to == SESSION_WAITING) - (size_t)(s->state == SESSION_WAITING);
     s->state = (uint8_t)to;
+    settle(s);
 }
 
 void session_start(struct session *s)

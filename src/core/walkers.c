@@ -1,5 +1,5 @@
-/* Who walks a window: a heap of positions, the one that is furthest behind on top. So the writer is told how
-   far everybody is, and who fell out is found, at the price of those who moved, not of all who are there. */
+/* Who walks a log: a heap of positions, the one that is furthest behind on top. So a window's writer is told
+   how far everybody is, and who falls out is found, at the price of those who moved, not of all there are. */
 #include "fanout_internal.h"
 
 #include "causeway/memory.h"
@@ -49,6 +49,7 @@ void walkers_remove(struct view *v, struct session *s)
 {
     uint32_t at = s->walker;
     struct session *last = v->walkers[--v->walker_count];
+    s->walker = NO_WALKER;
     if (last == s)
         return;
     put(v, at, last);

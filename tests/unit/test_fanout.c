@@ -127,7 +127,7 @@ static void on_away(void *transport, struct session *session, struct origin *ori
     struct world *w = p->world;
     assert_ptr_equal(session, p->session);
     assert_false(p->held || p->full || p->away || p->frozen);
-    assert_true(p->position < w->tail);
+    assert_true(p->position < hotlog_staying(w->log));
     assert_null(origin->stop);
     for (uint64_t s = p->position > 2000 ? p->position - 2000 : 0; s < w->count; s++) {
         const struct event *e = &w->events[s];
@@ -433,7 +433,7 @@ static void come_back(struct player *p)
     origin_release(p->away);
     p->away = NULL;
     p->came_back = true;
-    p->position = at;
+    p->position = p->delivered_end = at;
 }
 
 /* Where the session must stand after a turn, and what must have gone out. */

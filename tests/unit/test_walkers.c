@@ -223,6 +223,55 @@ static void who_falls_out_gives_up_its_place_at_once_and_asks_again_when_it_read
     close_stage(x);
 }
 
+/* Partitions by turns, two entries to a record, the second of them for room b; what is in `rooms` is had. */
+static void what_it_had_is_told_exactly_when_it_falls_out(void **state)
+{
+    (void)state;
+    enum { ENTRIES = 4096, STRIDE = ENTRIES / 256, PARTITIONS = 3, BLOCKED_AT = 1000 + STRIDE / 2 + 1 };
+    for (int both = 0; both < 2; both++) {
+        struct stage *x = open_stage(0, 64);
+        struct hotlog *hot = hotlog_create(&(struct hotlog_settings){1 << 20, ENTRIES, 1}, x->rooms);
+        struct fanout *f = fanout_create(&hot, 1, x->rooms);
+        struct client c = {0};
+        for (uint32_t p = 0; p < PARTITIONS; p++)
+            hotlog_advance(hot, p, 0);
+        c.session = session_create(f, 0, &hooks, &c);
+        session_join(c.session, SLICE("a"));
+        if (both)
+            session_join(c.session, SLICE("b"));
+        session_start(c.session);
+        for (int64_t n = 0; n < 2 * ENTRIES; n++) {
+            uint32_t room = rooms_hold(x->rooms, 0, n % 2 ? SLICE("b") : SLICE("a"));
+            memset(hotlog_reserve(hot, FRAME), '.', FRAME);
+            hotlog_append(hot, &(struct hotlog_append){.partition = (uint32_t)(n / 2 % PARTITIONS),
+                                   .rooms = &room,
+                                   .room_count = 1,
+                                   .offset = n / 2});
+            if (n % 2)
+                hotlog_advance(hot, (uint32_t)(n / 2 % PARTITIONS), n / 2 + 1);
+            hotlog_publish(hot);
+            c.full = n >= BLOCKED_AT;
+            fanout_turn(f);
+        }
+        c.full = false;
+        session_writable(c.session);
+        fanout_turn(f);
+        /* It has had all before this entry, which is for room b: the second of its record. */
+        int64_t record = BLOCKED_AT / 2;
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            bool amid = both && p == record % PARTITIONS;
+            int64_t last = record - (record - p) % PARTITIONS; /* the partition's last record up to it */
+            assert_int_equal(origin_skip(c.away, p), amid ? record : last + 1);
+            assert_true(origin_mark(c.away, p) > last && origin_mark(c.away, p) <= last + 1 + STRIDE);
+        }
+        session_destroy(c.session);
+        origin_release(c.away);
+        fanout_destroy(f);
+        hotlog_destroy(hot);
+        close_stage(x);
+    }
+}
+
 static void sessions_that_stand_alike_share_where_they_come_from(void **state)
 {
     (void)state;
@@ -248,6 +297,7 @@ int main(void)
         cmocka_unit_test(a_turn_costs_those_it_serves_and_not_those_who_are_there),
         cmocka_unit_test(the_writer_is_told_of_the_one_that_is_furthest_behind),
         cmocka_unit_test(who_falls_out_gives_up_its_place_at_once_and_asks_again_when_it_reads),
+        cmocka_unit_test(what_it_had_is_told_exactly_when_it_falls_out),
         cmocka_unit_test(sessions_that_stand_alike_share_where_they_come_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
