@@ -13,7 +13,7 @@ static void on_text(struct peer *p, struct slice text)
     }
     struct buffer scratch = {0};
     struct slice type = json_string(j, json_find(j, 0, SLICE("type")), &scratch);
-    if (type.data && !client_command(p->client, type, j, json_find(j, 0, SLICE("data")), 0))
+    if (type.data && !client_command(p->client, type, j, json_find(j, 0, p->lane->payload_key), 0))
         client_error(p->client, "unknown_type", "this message type is not known", no_room);
     else if (!type.data)
         client_error(p->client, "bad_message", "a message is an object with a string member type", no_room);

@@ -176,15 +176,15 @@ const original = projectCatalogue();
 const lineOf = (file, part) => original[file].slice(0, original[file].indexOf(part)).split('\n').length;
 
 const swap = (file, part, other) => ({ [file]: (text) => text.replace(part, other) });
-const SPELT_WRONG = swap('orders.yaml', '        - admin-orders\n', '        - admin-ordres\n');
+const SPELT_WRONG = swap('asyncapi.yaml', '        - admin-orders\n', '        - admin-ordres\n');
 const NOBODY = swap('rooms.yaml', 'lookup: user\n', 'lookup: nobody\n');
 
 const FAULTS = [
   ['a room that is not declared', 'admin-ordres', SPELT_WRONG],
   ['a lookup that is not declared', 'nobody', NOBODY],
-  ['an unknown field of x-causeway', 'form', swap('orders.yaml', '      from:\n', '      form:\n')],
-  ['a template that does not close', 'city-{city_id', swap('orders.yaml', "'city-{city_id}-orders'\n  sendOrder", "'city-{city_id-orders'\n  sendOrder")],
-  ['a message that does not exist', 'sendNewOrder', swap('orders.yaml', "$ref: '#/channels/orders/messages/orderCreated'\n      to", "$ref: '#/channels/orders/messages/noSuchMessage'\n      to")],
+  ['an unknown field of x-causeway', 'form', swap('asyncapi.yaml', '      from:\n', '      form:\n')],
+  ['a template that does not close', 'city-{city_id', swap('asyncapi.yaml', "'city-{city_id}-orders'\n  sendOrder", "'city-{city_id-orders'\n  sendOrder")],
+  ['a message that does not exist', 'sendNewOrder', swap('asyncapi.yaml', "$ref: '#/channels/orders/messages/orderCreated'\n      to", "$ref: '#/channels/orders/messages/noSuchMessage'\n      to")],
   ['a document of another kind', 'asyncapi', swap('asyncapi.yaml', 'asyncapi: 3.0.0', 'asyncapi: 2.6.0')],
 ];
 
@@ -201,7 +201,7 @@ for (const [what, named, changes] of FAULTS) {
 test('check reports every fault, each with its file and line', async () => {
   const end = await checkChanged('faulty', { ...NOBODY, ...SPELT_WRONG });
   const said = end.stdout + end.stderr;
-  const places = [['rooms', 'lookup: user\n'], ['orders', '        - admin-orders\n']];
+  const places = [['rooms', 'lookup: user\n'], ['asyncapi', '        - admin-orders\n']];
   for (const [file, part] of places) {
     assert.match(said, new RegExp(`faulty/${file}\\.yaml:${lineOf(`${file}.yaml`, part)}\\b`), said);
   }
