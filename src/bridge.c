@@ -173,6 +173,7 @@ static void stop_threads(struct bridge *b)
     postgres_destroy(
         b->postgres); /* its last answers are posted to loops that no longer run, and settled below */
     b->postgres = NULL;
+    gate_stop(b->gate);
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_finish(&b->workers[i]);
 }
@@ -180,7 +181,7 @@ static void stop_threads(struct bridge *b)
 static void free_all(struct bridge *b)
 {
     ingest_destroy(b->ingest);
-    token_verifier_destroy(b->verifier);
+    gate_destroy(b->gate);
     for (unsigned i = 0; i < b->journal_count; i++)
         journal_destroy(b->journals[i]);
     partitions_destroy(b->partitions);
@@ -197,16 +198,15 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
     if (!check_kafka(config, fault) || !check_database(config, fault))
         return NULL;
     struct catalogue *catalogue = load_catalogue(config->catalogue, fault);
-    struct token_settings tokens = token_settings_of(config);
-    struct token_verifier *verifier = catalogue ? token_verifier_create(&tokens, fault) : NULL;
-    if (!verifier) {
+    struct gate *gate = catalogue ? gate_create(config, fault) : NULL;
+    if (!gate) {
         catalogue_release(catalogue);
         return NULL;
     }
     struct bridge *b = xcalloc(1, sizeof *b);
     b->config = config;
     b->catalogue = catalogue;
-    b->verifier = verifier;
+    b->gate = gate;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     b->worker_count = config->loops ? (unsigned)config->loops : (unsigned)(cores > 0 ? cores : 1);
     b->workers = xcalloc(b->worker_count, sizeof *b->workers);
@@ -223,6 +223,12 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
         return NULL;
     }
     return b;
+}
+
+void bridge_reload(struct bridge *b)
+{
+    log_info("bridge", "reloading");
+    gate_reload(b->gate);
 }
 
 void bridge_ports(const struct bridge *b, struct buffer *out)

@@ -45,6 +45,7 @@ struct ingest;
 struct judge;
 struct history;
 struct sweeps;
+struct gate;
 
 struct bridge {
     const struct config *config;
@@ -53,7 +54,7 @@ struct bridge {
     struct partitions *partitions;
     struct journal *journals[FANOUT_LOGS_MAX]; /* the hot log, then one window per sweeper */
     unsigned journal_count;
-    struct token_verifier *verifier;
+    struct gate *gate;
     struct postgres *postgres;
     struct ingest *ingest;
     struct history *history;
@@ -121,6 +122,15 @@ void rights_pulse(struct worker *w); /* @thread loop, several times a second */
 void rights_changed(struct bridge *b, struct slice what, uint64_t number, const char *source);
 void rights_notified(void *bridge, struct slice payload, uint64_t mark); /* @thread postgres */
 bool rights_ready(struct bridge *b, char *detail, size_t size);          /* any thread */
+
+/* --- bridge_gate.c: tokens and the keys that they are judged by --- */
+struct gate *gate_create(const struct config *config, struct buffer *fault); /* NULL: a setting is at fault */
+void gate_stop(struct gate *g); /* its thread; who still waits is answered */
+void gate_destroy(struct gate *g);
+void gate_reload(struct gate *g); /* any thread */
+bool gate_ready(struct gate *g, char *detail, size_t size);
+/* @thread loop. Answers through client_judged, possibly at once. */
+void gate_judge(struct gate *g, struct worker *w, struct slice token, uint64_t client, uint64_t tag);
 
 /* --- bridge_worker.c --- */
 void worker_create(struct worker *w, struct bridge *b); /* everything that lives on the loop */

@@ -21,23 +21,26 @@ static void add_check(struct buffer *body, const char *name, bool ok, const char
 static void answer_ready(struct bridge *b, struct buffer *response)
 {
     char kafka_detail[256] = "the checkpoint topic was not read yet", database_detail[256] = "",
-         history_detail[256] = "", rights_detail[256] = "";
+         history_detail[256] = "", rights_detail[256] = "", keys_detail[256] = "";
     struct kafka_source *source = atomic_load(&b->source);
     bool kafka = source && kafka_source_ready(source, kafka_detail, sizeof kafka_detail);
     bool database = postgres_healthy(b->postgres, database_detail, sizeof database_detail);
     bool history = history_ready(b->history, history_detail, sizeof history_detail);
     bool rights = rights_ready(b, rights_detail, sizeof rights_detail);
+    bool keys = gate_ready(b->gate, keys_detail, sizeof keys_detail);
     if (kafka && !bridge_started(b)) { /* until then nobody is let in */
         kafka = false;
         snprintf(kafka_detail, sizeof kafka_detail, "the first checkpoint is not acknowledged yet");
     }
-    bool draining = atomic_load(&b->draining), ready = kafka && database && history && rights && !draining;
+    bool draining = atomic_load(&b->draining);
+    bool ready = kafka && database && history && rights && keys && !draining;
     struct buffer body = {0};
     buffer_print(&body, "{\"ready\":%s,", ready ? "true" : "false");
     add_check(&body, "kafka", kafka, kafka_detail);
     add_check(&body, "database", database, database_detail);
     add_check(&body, "rights", rights, rights_detail);
     add_check(&body, "checkpoints", history, history_detail);
+    add_check(&body, "keys", keys, keys_detail);
     buffer_print(&body, "\"draining\":%s}\n", draining ? "true" : "false");
     http_respond(response, ready ? 200 : 503, "application/json", "", buffer_slice(&body));
     buffer_finish(&body);

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -16,24 +15,10 @@ enum {
     CONNECT_MS = 45000, /* ... and to the first namespace, as its own server has it */
 };
 
-/* --- tokens --- */
-
 static void on_judge(void *owner, struct slice token, uint64_t client, uint64_t tag)
 {
     struct worker *w = owner;
-    int64_t now = (int64_t)time(NULL);
-    struct token_claims claims;
-    enum token_status status = token_verify(w->bridge->verifier, token, now, &claims);
-    struct client_verdict verdict = {
-        .status = status == TOKEN_OK ? VERDICT_GOOD : VERDICT_BAD,
-        .why = token_status_text(status),
-        .user = claims.user,
-        .user_json = claims.user_json,
-        .valid_ms = (claims.expires - now) * 1000,
-        .leeway_ms = w->bridge->config->jwt_leeway * 1000,
-    };
-    client_judged(roster_find(w->roster, client), tag, &verdict, loop_now(w->loop));
-    token_claims_finish(&claims);
+    gate_judge(w->bridge->gate, w, token, client, tag);
 }
 
 static bool on_started(void *owner)

@@ -15,6 +15,10 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault);
  */
 void bridge_destroy(struct bridge *b);
 
+/* Takes in what can change without a restart: the keys of tokens. What cannot be read or is wrong changes
+ * nothing, and is logged. */
+void bridge_reload(struct bridge *b);
+
 /* Did it find, after the start, that a setting must be refused? SIGTERM has then been sent to the process
  * itself. */
 bool bridge_refused(const struct bridge *b);

@@ -23,6 +23,14 @@
         "HS256 key, at least 32 bytes (shorter only with --dev)")                                            \
     X(jwt_keys, LIST, "JWT_KEYS", "", 0, 0, false,                                                           \
         "files with further keys, a comma list: JWK Sets, PEM public keys")                                  \
+    X(jwks_url, TEXT, "JWKS_URL", "", 0, 0, false, "https address of the identity provider's JWK Set")       \
+    X(jwks_ca_file, TEXT, "JWKS_CA_FILE", "", 0, 0, false,                                                   \
+        "certificates, PEM, that its server is checked by; empty: the system's")                             \
+    X(jwks_refresh, SECONDS, "JWKS_REFRESH", "300", 1, 86400, false, "between two fetches of it")            \
+    X(jwks_cooldown, SECONDS, "JWKS_COOLDOWN", "5", 1, 3600, false,                                          \
+        "at least between two fetches when tokens name unknown keys")                                        \
+    X(jwks_lease, SECONDS, "JWKS_LEASE", "86400", 1, 31536000, false,                                        \
+        "its keys hold so long when it cannot be fetched")                                                   \
     X(jwt_user_claims, LIST, "JWT_USER_CLAIMS", "sub,userId,id", 1, 0, false,                                \
         "claims that may name the user, the first present wins")                                             \
     X(jwt_issuer, TEXT, "JWT_ISSUER", "", 0, 0, false, "required iss claim; empty: not checked")             \

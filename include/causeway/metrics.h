@@ -43,6 +43,10 @@
     X(TOKENS, COUNTER, "causeway_tokens_total", "Tokens judged: verified, cached, or why refused.",          \
         "result")                                                                                            \
     X(TOKEN_KEYS, GAUGE, "causeway_token_keys", "Keys that tokens are verified with.", "algorithm")          \
+    X(TOKEN_KEY_LOADS, COUNTER, "causeway_token_key_loads_total",                                            \
+        "Times that keys were read or fetched, by result.", "result")                                        \
+    X(TOKEN_KEYS_FETCHED, GAUGE, "causeway_token_keys_fetched_seconds",                                      \
+        "Unix time of the last good fetch of JWKS_URL.", "")                                                 \
     X(EXPIRED, COUNTER, "causeway_connections_expired_total",                                                \
         "Connections that were closed because their token had expired.", "")                                 \
     X(JOINS, COUNTER, "causeway_room_decisions_total", "Requests to join a room, by outcome.", "outcome")    \

@@ -59,6 +59,35 @@ static void check_log_format(struct config_loader *l, enum setting_id id, const 
     buffer_print(l->faults, "LOG_FORMAT must be text or json; it is %.40s\n", value);
 }
 
+/* Where keys come from decides who may come in: nobody on the way may change them. The value is not repeated,
+   since some put credentials there. */
+static void check_key_url(struct config_loader *l, enum setting_id id, const char *value)
+{
+    static const char *const loopbacks[] = {"localhost", "127.0.0.1", "[::1]"};
+    const char *fault = NULL;
+    bool http = strncmp(value, "http://", 7) == 0, https = strncmp(value, "https://", 8) == 0;
+    const char *host = value + (https ? 8 : 7);
+    bool local = l->config->dev;
+    for (size_t i = 0; http && i < sizeof loopbacks / sizeof *loopbacks; i++) {
+        size_t size = strlen(loopbacks[i]);
+        local |= strncmp(host, loopbacks[i], size) == 0 && strchr("/:?", host[size]); /* or the end */
+    }
+    if (!*value)
+        return;
+    if (!http && !https)
+        fault = "must be an https address";
+    else if (memchr(host, '@', strcspn(host, "/?#")))
+        fault = "must not hold credentials";
+    else if (strcspn(host, "/:?#") == 0 || value[strcspn(value, " \t\r\n#")])
+        fault = "is no address";
+    else if (http && !local)
+        fault = "must be an https address (http only for this machine, or with --dev)";
+    if (!fault)
+        return;
+    config_begin_fault(l, l->given[id].from);
+    buffer_print(l->faults, "JWKS_URL %s\n", fault);
+}
+
 static void check_texts(struct config_loader *l)
 {
     const struct {
@@ -68,6 +97,7 @@ static void check_texts(struct config_loader *l)
     } rules[] = {
         {SETTING_port, l->config->port, check_ports},
         {SETTING_frontend_url, l->config->frontend_url, check_origins},
+        {SETTING_jwks_url, l->config->jwks_url, check_key_url},
         {SETTING_log_level, l->config->log_level, check_log_level},
         {SETTING_log_format, l->config->log_format, check_log_format},
     };
@@ -91,9 +121,9 @@ static void check_secret(struct config_loader *l)
 static void check_keys(struct config_loader *l)
 {
     const struct config *c = l->config;
-    if (!c->jwt_secret[0] && !c->jwt_keys[0])
-        buffer_add_text(
-            l->faults, "JWT_SECRET and JWT_KEYS are not set; one of them must give the key of the tokens\n");
+    if (!c->jwt_secret[0] && !c->jwt_keys[0] && !c->jwks_url[0])
+        buffer_add_text(l->faults,
+            "JWT_SECRET, JWT_KEYS and JWKS_URL are not set; one of them must give the key of the tokens\n");
     else
         check_secret(l);
 }
@@ -118,6 +148,10 @@ static void check_together(struct config_loader *l)
         c->life_timeout <= c->ping_interval)
         buffer_print(l->faults, "LIFE_TIMEOUT (%lld s) must be greater than PING_INTERVAL (%lld s)\n",
             (long long)c->life_timeout, (long long)c->ping_interval);
+    if (!l->broken[SETTING_jwks_cooldown] && !l->broken[SETTING_jwks_refresh] &&
+        c->jwks_cooldown > c->jwks_refresh)
+        buffer_print(l->faults, "JWKS_COOLDOWN (%lld s) must not be greater than JWKS_REFRESH (%lld s)\n",
+            (long long)c->jwks_cooldown, (long long)c->jwks_refresh);
     check_fits(l, SETTING_hot_log_bytes, c->hot_log_bytes);
     check_fits(l, SETTING_catch_up_bytes, c->catch_up_bytes);
 }

@@ -22,7 +22,8 @@ static const char usage[] =
     "Reads its settings from --set, the environment and ./.env, in this order; see `causeway --help`.\n"
     "  --dev             accept a JWT_SECRET of less than 32 bytes\n"
     "  --set NAME=VALUE  one setting, or kafka.<librdkafka property>=<value>\n"
-    "SIGTERM and SIGINT drain: clients are told to come back (1012), then it exits with 0.\n";
+    "SIGTERM and SIGINT drain: clients are told to come back (1012), then it exits with 0.\n"
+    "SIGHUP reads the keys of tokens anew.\n";
 
 static int parse(int argc, char **argv, struct options *out)
 {
@@ -75,12 +76,25 @@ static bool write_port_file(const char *path, struct slice ports)
     return fine;
 }
 
+/* Until one comes that ends the program. */
+static int wait_for_end(const sigset_t *signals, struct bridge *bridge)
+{
+    for (;;) {
+        int number = 0;
+        CHECK(sigwait(signals, &number) == 0);
+        if (number != SIGHUP)
+            return number;
+        bridge_reload(bridge);
+    }
+}
+
 static int serve(const struct config *config)
 {
+    static const int known[] = {SIGTERM, SIGINT, SIGHUP};
     sigset_t signals;
     sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        sigaddset(&signals, known[i]);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before threads start, so that only sigwait sees them */
     signal(SIGPIPE, SIG_IGN);
 
@@ -95,9 +109,7 @@ static int serve(const struct config *config)
     log_info("serve", "listening host=%s ports=%s version=%s", config->host, buffer_text(&ports),
         CAUSEWAY_VERSION);
     bool fine = !config->port_file[0] || write_port_file(config->port_file, buffer_slice(&ports));
-    int signal_number = SIGTERM;
-    if (fine)
-        sigwait(&signals, &signal_number);
+    int signal_number = fine ? wait_for_end(&signals, bridge) : SIGTERM;
     log_info("serve", "stopping signal=%d", signal_number);
     bool refused = bridge_refused(bridge);
     bridge_destroy(bridge);

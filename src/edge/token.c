@@ -98,6 +98,7 @@ struct token_settings token_settings_of(const struct config *config)
     return (struct token_settings){
         .secret = slice_of(config->jwt_secret),
         .key_files = config->jwt_keys,
+        .fetched = config->jwks_url[0] != '\0',
         .weak = config->dev,
         .user_claims = config->jwt_user_claims,
         .issuer = config->jwt_issuer,

@@ -85,25 +85,32 @@ static enum progress try_keys(const struct token_ring *r, const struct question 
     return best;
 }
 
+static bool has_algorithm(const struct token_ring *r, enum token_algorithm algorithm)
+{
+    for (size_t i = 0; i < r->count; i++)
+        for (size_t n = 0; r->sources[i] && n < r->sources[i]->count; n++)
+            if (token_key_algorithm(r->sources[i]->list[n]) == algorithm)
+                return true;
+    return false;
+}
+
 /* A kid that one of our keys has means that key, and its algorithm with it. Otherwise the keys without a kid
    are tried; and the right one may be one that was not fetched yet, unless the algorithm is that of secrets,
    which are never fetched. */
 enum token_status token_ring_verify(const struct token_ring *r, enum token_algorithm algorithm,
     struct slice kid, bool fetched, struct slice text, struct slice signature)
 {
-    static const enum token_status statuses[] = {[NO_KEY] = TOKEN_KEY,
-        [NO_ALGORITHM] = TOKEN_ALGORITHM,
-        [NOT_HELD] = TOKEN_SIGNATURE,
-        [HELD] = TOKEN_OK};
+    static const enum token_status statuses[] = {
+        [NO_ALGORITHM] = TOKEN_ALGORITHM, [NOT_HELD] = TOKEN_SIGNATURE, [HELD] = TOKEN_OK};
     struct question q = {algorithm, kid, text, signature};
-    enum progress progress = NO_KEY;
-    if (kid.data)
-        progress = try_keys(r, &q, BY_NAME);
-    if (progress != NO_KEY)
-        return statuses[progress];
-    progress = try_keys(r, &q, kid.data ? WITHOUT_NAME : ANY);
-    bool awaited = fetched && algorithm != ALGORITHM_HS256;
-    if (progress != HELD && awaited && (kid.data || progress != NOT_HELD))
+    enum progress named = kid.data ? try_keys(r, &q, BY_NAME) : NO_KEY;
+    if (named != NO_KEY)
+        return statuses[named];
+    enum progress other = try_keys(r, &q, kid.data ? WITHOUT_NAME : ANY);
+    bool awaited = fetched && algorithm != ALGORITHM_HS256 && (kid.data || other != NOT_HELD);
+    if (other != HELD && awaited)
         return TOKEN_KEY;
-    return progress == NO_KEY && !kid.data ? TOKEN_ALGORITHM : statuses[progress];
+    if (other == HELD || other == NOT_HELD)
+        return statuses[other];
+    return kid.data && has_algorithm(r, algorithm) ? TOKEN_KEY : TOKEN_ALGORITHM;
 }

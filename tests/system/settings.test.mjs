@@ -34,6 +34,13 @@ const WRONG = [
   ['JWT_SECRET', undefined],
   ['JWT_SECRET', 'too-short'],
   ['JWT_LEEWAY', '-1'],
+  ['JWKS_URL', 'idp.example/keys'],
+  ['JWKS_URL', 'http://idp.example/keys'],
+  ['JWKS_URL', 'http://localhost.evil.example/keys'],
+  ['JWKS_URL', 'https://user:too-short@idp.example/keys'],
+  ['JWKS_URL', 'file:///etc/keys.json'],
+  ['JWKS_URL', 'https:///keys'],
+  ['JWKS_COOLDOWN', '301'],
   ['FRONTEND_URL', 'shop.example'],
   ['CATALOGUE', '/no/such/catalogue.yaml'],
   ['LOOPS', 'many'],
@@ -52,7 +59,7 @@ for (const [name, value] of WRONG) {
     const end = await serve({ [name]: value });
     assert.equal(end.code, CONFIG_ERROR, end.stderr);
     assert.ok(end.stderr.includes(name), end.stderr);
-    if (name === 'JWT_SECRET') assert.ok(!end.stderr.includes('too-short'), 'a secret is not shown');
+    if (['JWT_SECRET', 'JWKS_URL'].includes(name)) assert.ok(!end.stderr.includes('too-short'), 'a secret is not shown');
   });
 }
 

@@ -68,7 +68,7 @@ test('an algorithm belongs to its key, whatever a token says', async () => {
     [mac('', { alg: 'none' }), 'token algorithm not allowed'],
     [stranger.token({ sub: ADMIN }), 'token signature invalid'],
     [stranger.token({ sub: ADMIN }, { jwk: stranger.jwk }), 'token signature invalid'],
-    [stranger.token({ sub: ADMIN }, { kid: 'rsa-2' }), 'token algorithm not allowed'],
+    [stranger.token({ sub: ADMIN }, { kid: 'rsa-2' }), 'token key not known'],
     [nameless.token({ sub: ADMIN }, { kid: 'rsa-1' }), 'token algorithm not allowed'],
     [nameless.token({ sub: ADMIN }, { kid: 'other' }), undefined],
   ];
@@ -76,7 +76,7 @@ test('an algorithm belongs to its key, whatever a token says', async () => {
     if (reason) assert.equal(await refusal(credential), reason);
     else await (await connect(bridge, { token: credential })).close();
   }
-  assert.ok(await bridge.metric('causeway_tokens_total', { result: 'token algorithm not allowed' }) >= 4);
+  assert.ok(await bridge.metric('causeway_tokens_total', { result: 'token algorithm not allowed' }) >= 3);
 });
 
 test('a bridge without JWT_SECRET takes the tokens of its files only', async () => {

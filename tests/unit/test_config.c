@@ -215,7 +215,7 @@ static void keys_are_asked_for_by_those_who_need_them(void **state)
     const char *const *weak = ENVIRONMENT("JWT_SECRET=hunter2");
     const char *const *good = ENVIRONMENT("JWT_SECRET=" SECRET);
     static const char unset[] =
-        "JWT_SECRET and JWT_KEYS are not set; one of them must give the key of the tokens\n";
+        "JWT_SECRET, JWT_KEYS and JWKS_URL are not set; one of them must give the key of the tokens\n";
     assert_refused(&(struct config_sources){.environment = none}, true, unset);
     assert_refused(&(struct config_sources){.environment = none, .dev = true}, true, unset);
     assert_refused(&(struct config_sources){.environment = weak}, true,
@@ -232,6 +232,54 @@ static void keys_are_asked_for_by_those_who_need_them(void **state)
     assert_string_equal(c->jwt_keys, "a.json,b.pem"); /* other keys will do */
     config_destroy(c);
     buffer_finish(&faults);
+}
+
+static void keys_come_from_addresses_that_nobody_can_change(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        bool fine, fine_for_developers;
+    } cases[] = {
+        {"https://idp.example/keys", true, true},
+        {"https://idp.example:8443/realms/x/certs?a=b", true, true},
+        {"http://127.0.0.1:8080/keys", true, true},
+        {"http://localhost/keys", true, true},
+        {"http://localhost?x", true, true},
+        {"http://[::1]:80/keys", true, true},
+        {"http://localhost", true, true},
+        {"http://localhosts/keys", false, true},
+        {"http://idp.example/keys", false, true},
+        {"http://127.0.0.1.evil.example/keys", false, true},
+        {"http://localhost.evil.example/keys", false, true},
+        {"http://localhost@evil.example/keys", false, false},
+        {"https://user:pass@idp.example/keys", false, false},
+        {"HTTPS://idp.example/keys", false, false},
+        {"idp.example/keys", false, false},
+        {"ftp://idp.example/keys", false, false},
+        {"file:///etc/passwd", false, false},
+        {"https://", false, false},
+        {"https:///keys", false, false},
+        {"https://idp.example/a b", false, false},
+        {"https://idp.example/keys#1", false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int dev = 0; dev < 2; dev++) {
+            struct buffer faults = {0}, setting = {0};
+            buffer_print(&setting, "JWKS_URL=%s", cases[i].url);
+            const char *const *environment = ENVIRONMENT(buffer_text(&setting));
+            struct config *c =
+                load(&(struct config_sources){.environment = environment, .dev = dev}, true, &faults);
+            if ((c != NULL) != (dev ? cases[i].fine_for_developers : cases[i].fine))
+                fail_msg("%s (dev: %d): %s", cases[i].url, dev, buffer_text(&faults));
+            assert_true(c || !strstr(buffer_text(&faults), cases[i].url)); /* may hold a password */
+            config_destroy(c);
+            buffer_finish(&faults);
+            buffer_finish(&setting);
+        }
+    }
+    assert_refused(&(struct config_sources){.dotenv = "JWKS_COOLDOWN=301\n"}, false,
+        "JWKS_COOLDOWN (301 s) must not be greater than JWKS_REFRESH (300 s)\n");
 }
 
 static void unknown_names_are_refused_with_the_nearest_known_one(void **state)
@@ -281,7 +329,7 @@ static void all_faults_are_reported_at_once(void **state)
         ".env line 3: not of the form NAME=value\n"
         "environment: EVENT_MAX_BYTES must be a number of bytes such as 65536, 64KiB or 1MiB, 1KiB to 16MiB; "
         "it is \"1\"\n"
-        "JWT_SECRET and JWT_KEYS are not set; one of them must give the key of the tokens\n"
+        "JWT_SECRET, JWT_KEYS and JWKS_URL are not set; one of them must give the key of the tokens\n"
         "LIFE_TIMEOUT (3 s) must be greater than PING_INTERVAL (30 s)\n");
 }
 
@@ -393,6 +441,7 @@ int main(void)
         cmocka_unit_test(words_are_from_their_lists),
         cmocka_unit_test(settings_that_contradict_each_other_are_refused),
         cmocka_unit_test(keys_are_asked_for_by_those_who_need_them),
+        cmocka_unit_test(keys_come_from_addresses_that_nobody_can_change),
         cmocka_unit_test(unknown_names_are_refused_with_the_nearest_known_one),
         cmocka_unit_test(the_rest_of_the_environment_is_nobodys_business),
         cmocka_unit_test(kafka_properties_that_the_program_sets_itself_are_refused),

@@ -483,7 +483,7 @@ static void keys_without_a_name_are_tried_when_the_name_is_not_known(void **stat
     expect(v, "{\"alg\":\"RS256\",\"kid\":\"r1\"}", BY_OTHER_RSA, TOKEN_OK, "second of one name");
     expect(v, "{\"alg\":\"ES256\",\"kid\":\"r1\"}", BY_EC, TOKEN_OK, "of one name, by algorithm");
     expect(v, "{\"alg\":\"ES256\",\"kid\":\"r1\"}", BY_OTHER_EC, TOKEN_SIGNATURE, "none of that name");
-    expect(v, "{\"alg\":\"RS256\",\"kid\":\"r2\"}", BY_RSA, TOKEN_ALGORITHM, "no nameless key does RS256");
+    expect(v, "{\"alg\":\"RS256\",\"kid\":\"r2\"}", BY_RSA, TOKEN_KEY, "no nameless key does RS256");
     token_verifier_destroy(v);
 
     settings.fetched = true; /* then the key of that name may come yet; but no secret comes by a URL */
