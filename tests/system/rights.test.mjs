@@ -81,12 +81,15 @@ test('a city that is given is joined within 2 s, with what was published shortly
 
 test('what was published before the connection began is not brought by a grant', async () => {
   const early = next();
+  const witness = await connect(bridge, { user: ADMIN });
+  await witness.ask({ type: 'join-room', data: { roomId: 'task:70' } }, 'room-joined');
   await publish.task(70, early);
+  await witness.expect((m) => m.data?.n === early);
   const client = await connect(bridge, { user: BUYER });
   await commit('INSERT INTO task_members VALUES (70, 123, true)');
   await client.expect('room-joined');
   assert.deepEqual(numbersOf(client), []);
-  await client.close();
+  await Promise.all([client.close(), witness.close()]);
 });
 
 test('the assignee gets the event that assigned him, though it outran the grant', async () => {
