@@ -151,6 +151,16 @@ test('CATALOGUE names every member that x-causeway may have', () => {
   assert.deepEqual(members.filter((member) => !new RegExp(`\`${member}[\`:]|\\b${member}:`).test(text)), []);
 });
 
+// --- docs/domains
+
+test('docs/domains is what ./dev docs makes of the catalogue', async () => {
+  const { pages } = await import('../tools/docs.mjs');
+  const made = pages();
+  assert.ok(Object.keys(made).length > 5);
+  assert.deepEqual(readdirSync(join(root, 'docs/domains')).sort(), Object.keys(made).sort());
+  for (const [name, text] of Object.entries(made)) assert.ok(read(`docs/domains/${name}`) === text, `${name} is out of date: ./dev docs`);
+});
+
 // --- ARCHITECTURE
 
 test('the map names every source file and nothing that is not there, and is short', () => {

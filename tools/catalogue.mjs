@@ -133,7 +133,7 @@ function readOperation(files, places, name, place) {
     messages: list(files.member(end, 'messages')).map((at) => find(at, 'message')),
     replies: list(files.member({ ...end, node: node.reply, path: [...end.path, 'reply'] }, 'messages')).map((at) => find(at, 'message')),
     written: extension.node, // as it stands in the document
-    route: extension.node && {
+    route: extension.node?.from && {
       to: [], except: [], ephemeral: false, ...extension.node,
       from: list(files.member(extension, 'from')).map((at) => find(at, 'message')),
     },

@@ -55,3 +55,67 @@ CREATE OR REPLACE TRIGGER causeway_grants
 CREATE OR REPLACE TRIGGER causeway_grants_all
     AFTER TRUNCATE ON manager_cities
     EXECUTE FUNCTION causeway_notify('cities-of-manager');
+
+-- One key each: the reader, the participant, the participant of one task or document.
+
+CREATE OR REPLACE TRIGGER causeway_grants
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, friend_id ON friends FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('friends-of-reader', 'user_id');
+CREATE OR REPLACE TRIGGER causeway_grants_all
+    AFTER TRUNCATE ON friends
+    EXECUTE FUNCTION causeway_notify('friends-of-reader');
+
+CREATE OR REPLACE TRIGGER causeway_grants
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, chat_id ON chat_participants FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('chats-of-user', 'user_id');
+CREATE OR REPLACE TRIGGER causeway_grants_all
+    AFTER TRUNCATE ON chat_participants
+    EXECUTE FUNCTION causeway_notify('chats-of-user');
+
+CREATE OR REPLACE TRIGGER causeway_grants
+    AFTER INSERT OR DELETE OR UPDATE OF user_id, call_id ON call_participants FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('calls-of-user', 'user_id');
+CREATE OR REPLACE TRIGGER causeway_grants_all
+    AFTER TRUNCATE ON call_participants
+    EXECUTE FUNCTION causeway_notify('calls-of-user');
+
+CREATE OR REPLACE TRIGGER causeway_grants
+    AFTER INSERT OR DELETE OR UPDATE OF task_id, user_id ON task_participants FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('task-member', 'task_id', 'user_id');
+CREATE OR REPLACE TRIGGER causeway_grants_all
+    AFTER TRUNCATE ON task_participants
+    EXECUTE FUNCTION causeway_notify('task-member');
+
+CREATE OR REPLACE TRIGGER causeway_grants
+    AFTER INSERT OR DELETE OR UPDATE OF document_id, user_id ON document_participants FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('document-member', 'document_id', 'user_id');
+CREATE OR REPLACE TRIGGER causeway_grants_all
+    AFTER TRUNCATE ON document_participants
+    EXECUTE FUNCTION causeway_notify('document-member');
+
+CREATE OR REPLACE TRIGGER causeway_grants_request
+    AFTER INSERT OR DELETE OR UPDATE OF call_id, user_id ON call_participants FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('call-participant', 'call_id', 'user_id');
+
+-- Owner and assignee of a task are two keys, of both the old row and the new one.
+CREATE OR REPLACE TRIGGER causeway_grants_owner
+    AFTER INSERT OR DELETE OR UPDATE OF id, owner_id ON tasks FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('task-member', 'id', 'owner_id');
+CREATE OR REPLACE TRIGGER causeway_grants_assignee
+    AFTER INSERT OR DELETE OR UPDATE OF id, assignee_id ON tasks FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('task-member', 'id', 'assignee_id');
+CREATE OR REPLACE TRIGGER causeway_grants_owner
+    AFTER INSERT OR DELETE OR UPDATE OF id, owner_id ON documents FOR EACH ROW
+    EXECUTE FUNCTION causeway_notify('document-member', 'id', 'owner_id');
+
+-- Whose contact somebody is depends on the rows of others, and who stands in a call on whether it has ended: a change
+-- cannot name the keys, so these lookups are asked again for everybody who uses them, once per statement.
+CREATE OR REPLACE TRIGGER causeway_grants_contacts
+    AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON chat_participants
+    EXECUTE FUNCTION causeway_notify('contacts-of-user');
+CREATE OR REPLACE TRIGGER causeway_grants_ended
+    AFTER DELETE OR UPDATE OF ended_at OR TRUNCATE ON calls
+    EXECUTE FUNCTION causeway_notify('calls-of-user');
+CREATE OR REPLACE TRIGGER causeway_grants_ended_request
+    AFTER DELETE OR UPDATE OF ended_at OR TRUNCATE ON calls
+    EXECUTE FUNCTION causeway_notify('call-participant');

@@ -123,6 +123,13 @@ describe('x-causeway', () => {
     assert.deepEqual(extensionValidator()(rights), []);
   });
 
+  for (const { name, action, written } of operations.filter(({ written: w }) => w?.command)) {
+    test(`of ${name} is what its schema says`, () => {
+      assert.deepEqual(extensionValidator('command')(written), []);
+      assert.equal(action, 'receive');
+    });
+  }
+
   for (const { name, action, channel, messages: sends, written, route } of routed) {
     test(`of ${name} is what its schema says`, () => {
       assert.deepEqual(extensionValidator('operation')(written), []);
