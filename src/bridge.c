@@ -107,8 +107,8 @@ static void refuse(struct bridge *b)
     kill(getpid(), SIGTERM);
 }
 
-/* @thread start: the source begins when the checkpoint topic has said which lives its partitions live; Kafka
- * may be away for long. */
+/* @thread start: the source begins when the checkpoint topic has said which lives its partitions live, and
+ * where the past that is still of use begins; Kafka may be away for long. */
 static void *start_source(void *argument)
 {
     struct bridge *b = argument;
@@ -121,8 +121,12 @@ static void *start_source(void *argument)
     struct kafka_property *properties = xcalloc(b->config->kafka_count + 1, sizeof *properties);
     struct kafka_settings settings = kafka_settings_of(b->config, properties);
     if (history_wait(b->history)) {
-        atomic_store(&b->source, kafka_source_create(&settings, names, wanted, NULL, 0, KAFKA_BATCH_MAX,
+        size_t found;
+        struct kafka_source_start *starts = history_past(
+            b->history, &settings, names, wanted, b->config->hot_log_bytes / FRAME_BYTES_EXPECTED, &found);
+        atomic_store(&b->source, kafka_source_create(&settings, names, wanted, starts, found, KAFKA_BATCH_MAX,
                                      &ingest_hooks, b->ingest));
+        free(starts);
     } else {
         refuse(b);
     }

@@ -3,6 +3,7 @@
 #include "bridge_internal.h"
 
 #include "causeway/kafka_checkpoints.h"
+#include "causeway/kafka_past.h"
 #include "causeway/lock.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"
@@ -16,6 +17,7 @@
 enum {
     TAG_JOURNALS = FANOUT_LOGS_MAX, /* a tag is the journal's own, times this, plus the journal's number */
     LAST_POLL_US = 2000,
+    WARM_MS = 60000,
 };
 
 struct acknowledgement {
@@ -223,6 +225,34 @@ uint32_t history_known_life(const struct history *h, struct slice topic, int32_t
             return p->name.life;
     }
     return 0;
+}
+
+static bool knows_topic(const struct checkpoint *c, struct slice topic)
+{
+    for (size_t i = 0; i < c->part_count; i++)
+        if (slice_equal(c->parts[i].name.topic, topic))
+            return true;
+    return false;
+}
+
+struct kafka_source_start *history_past(struct history *h, const struct kafka_settings *settings,
+    const struct slice *topics, size_t topic_count, int64_t records_max, size_t *found)
+{
+    int64_t last_ms = 0;
+    size_t known = 0;
+    struct kafka_source_start *starts = NULL;
+    struct slice *old = xcalloc(topic_count + 1, sizeof *old);
+    for (size_t i = 0; h->last && i < h->last->part_count; i++)
+        if (h->last->parts[i].anchor.offset >= 0 && h->last->parts[i].anchor.time_ms > last_ms)
+            last_ms = h->last->parts[i].anchor.time_ms;
+    for (size_t i = 0; i < topic_count; i++)
+        if (h->last && knows_topic(h->last, topics[i]))
+            old[known++] = topics[i];
+    *found = 0;
+    if (known > 0 && last_ms > WARM_MS)
+        starts = kafka_past_find(settings, old, known, last_ms - WARM_MS, records_max, &h->given_up, found);
+    free(old);
+    return starts;
 }
 
 /* --- life --- */

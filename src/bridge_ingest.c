@@ -159,16 +159,23 @@ static double seconds_since(int64_t time_ms)
     return seconds > 0 ? seconds : 0;
 }
 
+/* What comes before has been read so that the log is warm. */
+static bool now_has_begun(const struct ingest *in)
+{
+    struct kafka_source *source = atomic_load(&in->bridge->source);
+    return source && kafka_source_placed(source);
+}
+
 static void on_record(void *owner, const struct record *r)
 {
     struct ingest *in = owner;
     struct journal *j = in->bridge->journals[0];
     uint32_t number = number_of(in, r);
-    size_t appended = judge_record(in->judge, j, number, r, true);
-    if (appended > 0) {
-        metric_add(in->entries, (int64_t)appended);
+    bool news = now_has_begun(in); /* else it was counted and told before the restart */
+    size_t appended = judge_record(in->judge, j, number, r, news);
+    metric_add(in->entries, (int64_t)appended);
+    if (appended > 0 && news)
         metric_observe(in->delay, seconds_since(r->time_ms));
-    }
     journal_advance(j, number, r->offset + 1, r);
 }
 
@@ -187,7 +194,7 @@ static void on_turn(void *owner)
     if (history_take_acknowledgements(b->history, 0))
         publish(in);
     uint64_t now = clock_monotonic_ms();
-    if (now < in->checkpoint_at || !atomic_load(&b->source) || !kafka_source_placed(b->source))
+    if (now < in->checkpoint_at || !now_has_begun(in))
         return;
     bool idle_due = now >= in->idle_checkpoint_at;
     if (!history_checkpoint(b->history, 0, idle_due))

@@ -92,6 +92,11 @@ bool history_refused(struct history *h, char *detail,
 /* Waits until the newest checkpoint has been read, or there is none. false: given up. */
 bool history_wait(struct history *h);
 void history_give_up(struct history *h);
+/* Where reading begins so that the hot log is warm when everybody comes back: 60 s before the last record
+ * that the newest checkpoint knows, but not before what fits. A topic that it does not know begins at its
+ * head. Free it; NULL: everything begins at its head. After history_wait. */
+struct kafka_source_start *history_past(struct history *h, const struct kafka_settings *settings,
+    const struct slice *topics, size_t topic_count, int64_t records_max, size_t *found);
 uint32_t history_known_life(const struct history *h, struct slice topic, int32_t partition);
 /* On the journal's writer thread. */
 bool history_checkpoint(struct history *h, unsigned journal, bool even_unmoved);

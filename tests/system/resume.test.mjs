@@ -151,6 +151,36 @@ test('after kill -9 a new bridge goes on where the old one was: nothing is missi
   await next.terminate();
 });
 
+test('a bridge starts with a warm log: who comes back needs no second look into Kafka, and newcomers get nothing old', async () => {
+  const bridge = await world.serve();
+  const before = await Promise.all([1, 2, 3].map(() => connect(bridge, { user: ADMIN })));
+  const ids = nextIds(600);
+  await fill(ids.slice(0, 300), { size: 10, partitionOf: (id) => id % 3 });
+  for (const client of before) await until('300 events', () => eventsOf(client.messages).length === 300);
+  const [idle] = nextIds(1); // of a room in which nobody stands while it comes
+  await placeOrder(world, { id: idle, user_id: OTHER_BUYER });
+  await haveAll(before[0], idle);
+  await bridge.kill();
+  await fill(ids.slice(300), { size: 10, partitionOf: (id) => id % 3 });
+
+  const next = await world.serve();
+  const newcomer = await connect(next, { user: ADMIN });
+  const after = await Promise.all(before.map((client) => comeBack(next, cursorOf(upTo(client.messages, ids[200])))));
+  const buyer = await comeBack(next, cursorOf(upTo(before[0].messages, ids[200])), { user: OTHER_BUYER });
+  for (const client of [...after, buyer]) await client.expect('resumed', LONG);
+  for (const client of after) {
+    const seen = new Set([...eventsOf(before[0].messages), ...eventsOf(client.messages)].map((m) => m.data.id));
+    assert.ok(ids.every((id) => seen.has(id)), 'nothing is missing');
+  }
+  assert.ok(idsOf(buyer.messages).includes(idle));
+  const [live] = nextIds(1);
+  await placeOrder(world, { id: live });
+  await newcomer.expect('new-order');
+  assert.deepEqual(idsOf(newcomer.messages), [live]);
+  assert.equal(await next.metric('causeway_replay_records_total'), 0);
+  await next.terminate();
+});
+
 test('a second instance that runs beside knows the cursors of the first', async () => {
   const [one, two] = await Promise.all([world.serve(), world.serve()]);
   const before = await connect(one, { user: ADMIN });
