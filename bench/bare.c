@@ -25,7 +25,7 @@
 #define GREETING "{\"type\":\"connected\",\"data\":{\"userId\":1,\"role\":\"bench\"}}"
 #define ENVELOPE                                                                                             \
     "{\"type\":\"bench-tick\",\"id\":\"bench.v1:0:%lu:9f2c61ab\",\"time\":\"2024-01-15T10:30:00.000Z\","     \
-    "\"data\":%.*s}"
+    "\"cursor\":\"AUiZqTOqbwIXGQALAwEGAWM\",\"data\":%.*s}"
 #define PAYLOAD_MAX 32768
 #define FEED_BYTES (256u * 1024)
 #define SOCKETS_MAX 20000

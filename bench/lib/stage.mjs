@@ -87,7 +87,8 @@ export class Stage {
     const topic = this.topics.shift();
     const catalogue = join(this.dir, `${topic}.yaml`);
     writeFileSync(catalogue, readFileSync(join(root, 'bench/asyncapi.yaml'), 'utf8').replace('address: bench.v1', `address: ${topic}`));
-    const server = this.talk('causeway', ['serve', '--set', `kafka.fetch.wait.max.ms=${fetchWait}`], {
+    const dev = this.broker === 'kafka' ? [] : ['--dev']; // the embedded broker cannot tell how its topics are set up
+    const server = this.talk('causeway', ['serve', ...dev, '--set', `kafka.fetch.wait.max.ms=${fetchWait}`], {
       name,
       cpus,
       env: { PORT: '0', HOST: '127.0.0.1', PORT_FILE: portFile, KAFKA_BROKERS: this.brokers, LOOPS: String(loops),
