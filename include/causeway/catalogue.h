@@ -114,6 +114,9 @@ struct command {
 /* Compiles a loaded document. NULL: faults say every fault found. The catalogue holds no reference to the
  * document. */
 struct catalogue *catalogue_compile(const struct document *d, struct catalogue_faults *faults);
+/* The same, and besides all that would run but cannot be meant: examples that break their schemas, fields
+ * that the payload does not have, events that nobody can receive. */
+struct catalogue *catalogue_check(const struct document *d, struct catalogue_faults *faults);
 void catalogue_faults_finish(struct catalogue_faults *faults);
 struct catalogue *catalogue_hold(struct catalogue *c);
 void catalogue_release(struct catalogue *c);

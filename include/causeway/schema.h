@@ -50,3 +50,20 @@ struct schema_checker {
 MUST_CHECK bool schema_holds(
     const struct schema *s, const struct json *j, uint32_t node, struct schema_checker *checker);
 void schema_checker_finish(struct schema_checker *checker);
+
+/* --- asking --- */
+
+/* What a schema says of a member of its objects, whichever alternative holds. */
+struct schema_member {
+    bool described;              /* named, or matched by a pattern, in some part of the schema */
+    bool required;               /* whichever alternative holds, it must be there */
+    const struct schema *schema; /* of its value, in one of the parts; NULL: anything */
+};
+
+struct schema_member schema_member(const struct schema *s, struct slice name);
+bool schema_describes_members(const struct schema *s);       /* false: nothing is said of any member */
+const struct schema *schema_element(const struct schema *s); /* of arrays; NULL: anything */
+/* May such a value be of that type, as far as type, const and enum say? NULL may be anything. */
+bool schema_may_be(const struct schema *s, enum json_type type);
+/* The described member whose name is nearest; empty when there is none. */
+struct slice schema_nearest_member(const struct schema *s, struct slice name);

@@ -12,7 +12,9 @@
 
 static const char usage[] =
     "usage: causeway check [--catalogue FILE] [--database URL] [--set NAME=VALUE]...\n"
-    "Checks the settings as serve reads them, and the catalogue: every fault with file and line.\n"
+    "Checks the settings as serve reads them, and the catalogue: every fault with file, line and JSON "
+    "pointer, also\n"
+    "those with which serve would start: examples that break their schemas, events that nobody can receive.\n"
     "  --catalogue FILE  check only this document, not the settings\n"
     "  --database URL    also prepare every lookup's SQL there\n"
     "Exit status: 0 fine, 1 faults in the catalogue, 78 wrong settings.\n";
@@ -48,14 +50,27 @@ static int parse(int argc, char **argv, struct options *out)
     return -1;
 }
 
-static size_t check_statements(const struct catalogue *c, const char *url)
+/* Where the lookup's SQL stands: "file:line: #/pointer". */
+static void add_place(const struct document *d, struct slice lookup, struct buffer *out)
+{
+    const struct node *lookups = node_find(node_find(document_root(d, 0), "x-causeway"), "lookups");
+    const struct node *sql = node_find(node_resolve(node_member(lookups, lookup)), "sql");
+    buffer_print(out, "%s:%d: ", node_file(sql), node_line(sql));
+    node_write_pointer(sql, out);
+}
+
+static size_t check_statements(const struct document *d, const struct catalogue *c, const char *url)
 {
     const struct lookup *lookups;
     size_t count = catalogue_lookups(c, &lookups), faults = 0;
     for (size_t i = 0; i < count; i++) {
         struct buffer fault = {0};
         if (!postgres_check_statement(url, lookups[i].sql, lookups[i].param_count, &fault)) {
-            fprintf(stderr, "lookup %.*s: %s\n", SLICE_ARGS(lookups[i].name), buffer_text(&fault));
+            struct buffer place = {0};
+            add_place(d, lookups[i].name, &place);
+            fprintf(stderr, "%s: lookup '%.*s': %s; the database must take the statement\n",
+                buffer_text(&place), SLICE_ARGS(lookups[i].name), buffer_text(&fault));
+            buffer_finish(&place);
             faults++;
         }
         buffer_finish(&fault);
@@ -77,14 +92,14 @@ static int check_catalogue(const char *path, const char *database)
     struct buffer fault = {0};
     struct catalogue_faults faults = {0};
     struct document *document = yaml_document_load(path, &fault);
-    struct catalogue *catalogue = document ? catalogue_compile(document, &faults) : NULL;
+    struct catalogue *catalogue = document ? catalogue_check(document, &faults) : NULL;
     size_t wrong = 0;
     if (!document)
         fprintf(stderr, "%s\n", buffer_text(&fault));
     else if (!catalogue)
         fprintf(stderr, "%s%zu faults\n", buffer_text(&faults.text), faults.count);
     else if (database)
-        wrong = check_statements(catalogue, database);
+        wrong = check_statements(document, catalogue, database);
     bool fine = catalogue && wrong == 0;
     if (fine)
         print_summary(catalogue, path);

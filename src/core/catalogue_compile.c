@@ -127,7 +127,7 @@ static void read_messages(struct compiler *k, struct channel *ch)
         }
         struct slice type = name ? compile_text(k, name, node, "the name of a message") : key;
         struct channel_message *message = &ch->messages[ch->message_count++];
-        *message = (struct channel_message){key, type, node_value_raw(messages, i), node};
+        *message = (struct channel_message){false, key, type, node_value_raw(messages, i), node};
         compile_check_payload(k, message);
     }
 }
@@ -321,12 +321,15 @@ static void compile_document(struct compiler *k)
     compile_operations(k);
 }
 
-struct catalogue *catalogue_compile(const struct document *d, struct catalogue_faults *faults)
+static struct catalogue *compile(
+    const struct document *d, struct catalogue_faults *faults, void (*examine)(struct compiler *k))
 {
     struct compiler k = {
         .document = d, .root = document_root(d, 0), .c = catalogue_create(), .faults = faults};
     size_t before = faults->count;
     compile_document(&k);
+    if (examine && k.channels)
+        examine(&k);
     if (k.schemas)
         k.c->schemas = schema_builder_finish(k.schemas);
     free(k.links);
@@ -334,4 +337,14 @@ struct catalogue *catalogue_compile(const struct document *d, struct catalogue_f
         return k.c;
     catalogue_release(k.c);
     return NULL;
+}
+
+struct catalogue *catalogue_compile(const struct document *d, struct catalogue_faults *faults)
+{
+    return compile(d, faults, NULL);
+}
+
+struct catalogue *catalogue_check(const struct document *d, struct catalogue_faults *faults)
+{
+    return compile(d, faults, compile_examine);
 }

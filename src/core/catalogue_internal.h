@@ -1,7 +1,8 @@
 /* What the files that compile a catalogue share. catalogue.c owns the compiled object and its memory,
    catalogue_compile.c finds channels and their messages, catalogue_schemas.c the schemas of payloads,
    catalogue_lookups.c the lookups, catalogue_rooms.c
-   the rooms, catalogue_operations.c what leaves where, catalogue_faults.c reads texts and says what is wrong.
+   the rooms, catalogue_operations.c what leaves where, catalogue_examine.c what only a check asks,
+   catalogue_faults.c reads texts and says what is wrong.
  */
 #pragma once
 
@@ -45,6 +46,7 @@ int source_message_compare(const void *a, const void *b); /* the order of topic.
 enum channel_kind { CHANNEL_OTHER, CHANNEL_KAFKA, CHANNEL_WEBSOCKET, CHANNEL_UNKNOWN };
 
 struct channel_message {
+    bool used; /* by some operation */
     struct slice key;
     struct slice type;      /* the message's name, or its key when it has none */
     const struct node *raw; /* as it stands in the channel: often a $ref to a component that others share */
@@ -66,6 +68,8 @@ struct channel {
 struct compiled_link {
     const struct source_message *message;
     const struct operation *operation;
+    const struct channel_message *from; /* the same message, with its place in the document */
+    const struct node *node;            /* of the operation */
 };
 
 struct compiler {
@@ -117,6 +121,11 @@ struct channel_message *compile_match_message(struct channel *ch, const struct n
 
 /* --- schemas --- */
 
+/* The schema of the payload as it stands, a $ref perhaps; it may stand in an envelope that names its format.
+ */
+const struct node *compile_payload_schema(const struct node *message, const struct node **format);
+/* Schemas whose faults are told as this compiler's. */
+void compile_begin_schemas(struct compiler *k);
 /* A fault when the payload is a bare string, which Socket.IO clients could not tell from a cursor. */
 void compile_check_payload(struct compiler *k, const struct channel_message *message);
 /* What a Kafka channel says about validation, and the schemas that it needs for that. */
@@ -136,6 +145,7 @@ void compile_channels(struct compiler *k);
 void compile_lookups(struct compiler *k, const struct node *extension);
 void compile_rooms(struct compiler *k, const struct node *extension);
 void compile_operations(struct compiler *k);
+void compile_examine(struct compiler *k); /* only when everything is checked */
 
 /* --- operations --- */
 

@@ -116,8 +116,8 @@ static void add_link(struct compiler *k, struct compiled_link link)
     k->links[k->link_count++] = link;
 }
 
-static void compile_source(
-    struct compiler *k, const struct operation *op, const struct node *reference, const struct node *holder)
+static void compile_source(struct compiler *k, const struct operation *op, const struct node *node,
+    const struct node *reference, const struct node *holder)
 {
     struct source source = find_source(k, reference);
     const struct node *at = reference ? reference : holder;
@@ -135,21 +135,23 @@ static void compile_source(
     }
     if (!source.channel->topic)
         return; /* its own fault has been told */
-    struct compiled_link link = {topic_find_message(source.channel->topic, source.message->type), op};
+    struct compiled_link link = {
+        topic_find_message(source.channel->topic, source.message->type), op, source.message, node};
     if (is_linked(k, link))
         compile_fault(k, at, "from of operation '%.*s' names message '%.*s' twice; once is enough",
             SLICE_ARGS(op->name), SLICE_ARGS(source.message->type));
     add_link(k, link);
 }
 
-static void compile_from(struct compiler *k, const struct operation *op, const struct node *extension)
+static void compile_from(
+    struct compiler *k, const struct operation *op, const struct node *node, const struct node *extension)
 {
     const struct node *from = node_find_raw(extension, "from");
     if (compile_items(from) == 0)
         compile_fault(k, from ? from : extension,
             "operation '%.*s' has no from; from is the Kafka message it carries", SLICE_ARGS(op->name));
     for (size_t i = 0; i < compile_items(from); i++)
-        compile_source(k, op, compile_item_raw(from, i), from);
+        compile_source(k, op, node, compile_item_raw(from, i), from);
 }
 
 /* --- one operation --- */
@@ -219,7 +221,7 @@ static void compile_sending(
     const struct channel_message *message = compile_only_message(k, name, node, ch);
     op->type_json = quote(k->c, message ? message->type : name);
     op->ephemeral = compile_flag(k, extension, "ephemeral");
-    compile_from(k, op, extension);
+    compile_from(k, op, node, extension);
     compile_rooms_of(k, op, extension);
 }
 

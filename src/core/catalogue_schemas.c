@@ -1,8 +1,6 @@
 #include "catalogue_internal.h"
 
-/* The schema of the payload as it stands, a $ref perhaps; it may stand in an envelope that names its format.
- */
-static const struct node *payload_schema(const struct node *message, const struct node **format)
+const struct node *compile_payload_schema(const struct node *message, const struct node **format)
 {
     const struct node *payload = node_find(message, "payload");
     *format = node_find(payload, "schemaFormat");
@@ -11,7 +9,7 @@ static const struct node *payload_schema(const struct node *message, const struc
 
 void compile_check_payload(struct compiler *k, const struct channel_message *message)
 {
-    const struct node *format, *schema = node_resolve(payload_schema(message->node, &format));
+    const struct node *format, *schema = node_resolve(compile_payload_schema(message->node, &format));
     const struct node *type = node_find(schema, "type");
     for (size_t i = 0; i < compile_items(type); i++) {
         if (slice_is(node_text(compile_item(type, i)), "string"))
@@ -56,7 +54,7 @@ static bool is_known_format(struct slice format)
 
 static const struct schema *compile_payload(struct compiler *k, const struct channel_message *message)
 {
-    const struct node *format, *schema = payload_schema(message->node, &format);
+    const struct node *format, *schema = compile_payload_schema(message->node, &format);
     if (!schema)
         compile_fault(k, message->node,
             "message '%.*s' has no schema of its payload, so validation has nothing to go by; describe the "
@@ -72,13 +70,18 @@ static const struct schema *compile_payload(struct compiler *k, const struct cha
     return NULL;
 }
 
+void compile_begin_schemas(struct compiler *k)
+{
+    if (!k->schemas)
+        k->schemas = schema_builder_create(k->document, complain, k);
+}
+
 void compile_validation(struct compiler *k, struct channel *ch)
 {
     ch->topic->validation = read_validation(k, ch);
     if (ch->topic->validation == VALIDATION_OFF)
         return;
-    if (!k->schemas)
-        k->schemas = schema_builder_create(k->document, complain, k);
+    compile_begin_schemas(k);
     for (size_t i = 0; i < ch->message_count; i++) {
         const struct channel_message *message = &ch->messages[i];
         struct source_message *source = (struct source_message *)topic_find_message(ch->topic, message->type);
