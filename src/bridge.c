@@ -62,6 +62,18 @@ static bool check_database(const struct config *config, struct buffer *fault)
     return fine;
 }
 
+/* A letter about a letter would be bad, too, and so on. */
+static bool check_own_topics(
+    const struct config *config, const struct catalogue *catalogue, struct buffer *fault)
+{
+    if (!catalogue_find_topic(catalogue, slice_of(config->dead_letter_topic)))
+        return true;
+    buffer_print(fault,
+        "DEAD_LETTER_TOPIC: topic %s is one of the catalogue's; letters need one of their own",
+        config->dead_letter_topic);
+    return false;
+}
+
 static uint32_t entries_for(size_t bytes)
 {
     uint32_t entries = 1024;
@@ -95,6 +107,17 @@ static void start_postgres(struct bridge *b)
     b->postgres = postgres_create(&settings);
 }
 
+size_t bridge_topics(const struct bridge *b, struct slice **names)
+{
+    const struct topic *topics;
+    size_t count = catalogue_topics(b->catalogue, &topics), wanted = 0;
+    *names = xcalloc(count + 1, sizeof **names);
+    for (size_t i = 0; i < count; i++)
+        if (topics[i].wanted)
+            (*names)[wanted++] = topics[i].name;
+    return wanted;
+}
+
 /* @thread start. What cursors point to would be lost: ends the program, which then says so with its exit
  * status. */
 static void refuse(struct bridge *b)
@@ -112,12 +135,8 @@ static void refuse(struct bridge *b)
 static void *start_source(void *argument)
 {
     struct bridge *b = argument;
-    const struct topic *topics;
-    size_t count = catalogue_topics(b->catalogue, &topics), wanted = 0;
-    struct slice *names = xcalloc(count + 1, sizeof *names);
-    for (size_t i = 0; i < count; i++)
-        if (topics[i].wanted)
-            names[wanted++] = topics[i].name;
+    struct slice *names;
+    size_t wanted = bridge_topics(b, &names);
     struct kafka_property *properties = xcalloc(b->config->kafka_count + 1, sizeof *properties);
     struct kafka_settings settings = kafka_settings_of(b->config, properties);
     if (history_wait(b->history)) {
@@ -141,6 +160,7 @@ static void start_kafka(struct bridge *b)
     struct kafka_settings settings = kafka_settings_of(b->config, properties);
     b->history = history_create(b, &settings);
     b->sweeps = sweeps_create(b, &settings);
+    b->letters = letters_create(b, &settings);
     b->ingest = ingest_create(b);
     CHECK(pthread_create(&b->starter, NULL, start_source, b) == 0);
     free(properties);
@@ -172,6 +192,7 @@ static void stop_threads(struct bridge *b)
     kafka_source_destroy(atomic_load(&b->source));
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_stop(&b->workers[i]);
+    letters_destroy(b->letters);
     sweeps_stop(b->sweeps);
     history_stop(b->history);
     postgres_destroy(
@@ -202,7 +223,8 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
     if (!check_kafka(config, fault) || !check_database(config, fault))
         return NULL;
     struct catalogue *catalogue = load_catalogue(config->catalogue, fault);
-    struct gate *gate = catalogue ? gate_create(config, fault) : NULL;
+    bool fine = catalogue && check_own_topics(config, catalogue, fault);
+    struct gate *gate = fine ? gate_create(config, fault) : NULL;
     if (!gate) {
         catalogue_release(catalogue);
         return NULL;

@@ -1,8 +1,8 @@
 /* What the bridge_*.c files share: bridge.c starts and stops, bridge_ingest.c is the Kafka thread's side of
    the hot log, bridge_judge.c routes or rejects a record, bridge_history.c has checkpoints and finds cursors,
-   bridge_sweep.c reads what is older, bridge_rights.c brings lookups and changes of rights to the loops,
-   bridge_worker.c is one loop with all that lives on it, bridge_status.c
-   what operators ask over HTTP. */
+   bridge_sweep.c reads what is older, bridge_letters.c writes down what cannot be routed, bridge_rights.c
+   brings lookups and changes of rights to the loops, bridge_worker.c is one loop with all that lives on it,
+   bridge_status.c what operators ask over HTTP. */
 #pragma once
 
 #include "causeway/bridge.h"
@@ -46,6 +46,7 @@ struct judge;
 struct history;
 struct sweeps;
 struct gate;
+struct letters;
 
 struct bridge {
     const struct config *config;
@@ -59,6 +60,7 @@ struct bridge {
     struct ingest *ingest;
     struct history *history;
     struct sweeps *sweeps;
+    struct letters *letters; /* NULL: there are to be none */
     pthread_t starter;
     _Atomic(struct kafka_source *) source; /* NULL until it is known where to begin */
     struct listener *listener;
@@ -77,6 +79,8 @@ extern const struct kafka_source_hooks ingest_hooks; /* owner: struct ingest */
 /* --- bridge_judge.c: one per thread that reads Kafka --- */
 struct judge *judge_create(const struct catalogue *catalogue, size_t event_max);
 void judge_destroy(struct judge *g);
+/* What it is; *out is valid until the next call. */
+enum reject judge_look(struct judge *g, const struct record *r, struct routed *out);
 /* Appends what the record is to clients; returns the number of entries. `first_time`: a rejection is counted
  * and told. */
 size_t judge_record(
@@ -105,6 +109,9 @@ bool history_take_acknowledgements(struct history *h, unsigned journal);
 void history_locate(
     struct history *h, struct worker *w, const struct cursor *cursor, uint64_t client, uint64_t tag);
 
+/* The topics that are worth reading; the array is the caller's. */
+size_t bridge_topics(const struct bridge *b, struct slice **names);
+
 /* Has "now" begun: is it settled where each partition is read from, and can a cursor say so? */
 bool bridge_started(struct bridge *b);
 
@@ -118,6 +125,11 @@ void sweeps_destroy(struct sweeps *s);
 /* @thread loop. Takes over the origin; answers through client_enter. */
 void sweeps_request(struct sweeps *s, struct worker *w, uint64_t client, uint64_t session,
     struct origin *origin, uint64_t until);
+
+/* --- bridge_letters.c --- */
+struct letters *letters_create(struct bridge *b, const struct kafka_settings *settings);
+void letters_destroy(struct letters *t); /* NULL is fine */
+bool letters_ready(struct letters *t, char *detail, size_t size);
 
 /* --- bridge_rights.c --- */
 struct lookups *rights_lookups_create(struct worker *w);

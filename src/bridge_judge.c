@@ -72,15 +72,20 @@ static void tell_warned(
             SLICE_ARGS(fault->pointer), fault->keyword, SLICE_ARGS(fault->message));
 }
 
+enum reject judge_look(struct judge *g, const struct record *r, struct routed *out)
+{
+    return route_record(g->router, g->catalogue, r, out);
+}
+
 size_t judge_record(
     struct judge *g, struct journal *j, uint32_t partition, const struct record *r, bool first_time)
 {
     struct routed routed;
-    enum reject why = route_record(g->router, g->catalogue, r, &routed);
+    enum reject why = judge_look(g, r, &routed);
     size_t appended = 0;
     if (why == REJECT_NONE && !journal_append(j, g->catalogue, partition, r, &routed, &appended)) {
         why = REJECT_TOO_LARGE;
-        routed.detail = SLICE("too many rooms, or names too long");
+        routed.detail = SLICE("names too long");
     }
     if (why != REJECT_NONE && first_time)
         tell_rejected(g, r, why, routed.detail);

@@ -41,6 +41,11 @@ static void answer_ready(struct bridge *b, struct buffer *response)
     add_check(&body, "rights", rights, rights_detail);
     add_check(&body, "checkpoints", history, history_detail);
     add_check(&body, "keys", keys, keys_detail);
+    if (b->letters) { /* no reason to send clients elsewhere */
+        char letters_detail[512] = "";
+        bool letters = letters_ready(b->letters, letters_detail, sizeof letters_detail);
+        add_check(&body, "dead_letters", letters, letters_detail);
+    }
     buffer_print(&body, "\"draining\":%s}\n", draining ? "true" : "false");
     http_respond(response, ready ? 200 : 503, "application/json", "", buffer_slice(&body));
     buffer_finish(&body);

@@ -50,6 +50,10 @@
         "window of each of them")                                                                            \
     X(checkpoint_topic, TEXT, "CHECKPOINT_TOPIC", "causeway.checkpoints", 1, 0, false,                       \
         "where cursors find their place again")                                                              \
+    X(dead_letter_topic, TEXT, "DEAD_LETTER_TOPIC", "causeway.dead-letters", 0, 0, false,                    \
+        "where records go that cannot be routed; empty: nowhere")                                            \
+    X(dead_letter_group, TEXT, "DEAD_LETTER_GROUP", "causeway.dead-letters", 1, 0, false,                    \
+        "consumer group of all instances that write them")                                                   \
     X(event_max_bytes, BYTES, "EVENT_MAX_BYTES", "1MiB", 1024, 16777216, false,                              \
         "largest record value that is carried")                                                              \
     X(message_max_bytes, BYTES, "MESSAGE_MAX_BYTES", "64KiB", 256, 16777216, false,                          \

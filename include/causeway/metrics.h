@@ -66,6 +66,12 @@
         "outcome")                                                                                           \
     X(CHECKPOINT_FETCHES, COUNTER, "causeway_checkpoint_fetches_total",                                      \
         "Times that checkpoints had to be read from Kafka.", "")                                             \
+    X(DEAD_LETTERS, COUNTER, "causeway_dead_letters_total",                                                  \
+        "Dead letters that this instance wrote, by reason.", "reason")                                       \
+    X(DEAD_LETTER_FAILURES, COUNTER, "causeway_dead_letter_failures_total",                                  \
+        "Attempts to write dead letters that failed.", "")                                                   \
+    X(DEAD_LETTER_LAG, GAUGE, "causeway_dead_letter_lag_records",                                            \
+        "Records that this instance has yet to judge for dead letters.", "")                                 \
     X(DELAY, HISTOGRAM, "causeway_delivery_delay_seconds", "From the record's timestamp to the hot log.", "")
 
 enum metric_id {

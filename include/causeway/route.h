@@ -47,7 +47,8 @@ struct routed {
     struct slice traceparent; /* of W3C Trace Context; empty when there is none, or nobody asks for it */
     const struct delivery *deliveries;
     size_t delivery_count;
-    struct slice detail; /* after a rejection: which field, or which byte and why */
+    struct slice detail;  /* after a rejection: which field, or which byte and why */
+    struct slice pointer; /* ... JSON pointer to it in the record's value; NULL data: it has no such place */
     /* Where the payload breaks its schema: with REJECT_INVALID, or with REJECT_NONE where the channel only
        warns; else NULL. */
     const struct schema_fault *fault;

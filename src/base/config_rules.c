@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { TOPIC_NAME_MAX = 249 };
+
 static void check_ports(struct config_loader *l, enum setting_id id, const char *list)
 {
     bool seen[65536] = {false};
@@ -40,6 +42,19 @@ static void check_origins(struct config_loader *l, enum setting_id id, const cha
             "%s must be origins, scheme://host[:port] without a path, or empty for any; %.*s is none\n",
             config_settings[id].name, (int)(item.size < 100 ? item.size : 100), item.data);
     }
+}
+
+/* As Kafka has it. Empty: there is none. */
+static void check_topic(struct config_loader *l, enum setting_id id, const char *name)
+{
+    size_t size = strlen(name);
+    bool legal = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == size;
+    if (legal && size <= TOPIC_NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+        return;
+    config_begin_fault(l, l->given[id].from);
+    buffer_print(l->faults,
+        "%s must be a topic's name, at most %d letters, digits, '.', '_' and '-'; %.40s is none\n",
+        config_settings[id].name, TOPIC_NAME_MAX, name);
 }
 
 static void check_log_level(struct config_loader *l, enum setting_id id, const char *value)
@@ -98,6 +113,8 @@ static void check_texts(struct config_loader *l)
         {SETTING_port, l->config->port, check_ports},
         {SETTING_frontend_url, l->config->frontend_url, check_origins},
         {SETTING_jwks_url, l->config->jwks_url, check_key_url},
+        {SETTING_checkpoint_topic, l->config->checkpoint_topic, check_topic},
+        {SETTING_dead_letter_topic, l->config->dead_letter_topic, check_topic},
         {SETTING_log_level, l->config->log_level, check_log_level},
         {SETTING_log_format, l->config->log_format, check_log_format},
     };
@@ -152,6 +169,10 @@ static void check_together(struct config_loader *l)
         c->jwks_cooldown > c->jwks_refresh)
         buffer_print(l->faults, "JWKS_COOLDOWN (%lld s) must not be greater than JWKS_REFRESH (%lld s)\n",
             (long long)c->jwks_cooldown, (long long)c->jwks_refresh);
+    if (strcmp(c->dead_letter_topic, c->checkpoint_topic) == 0)
+        buffer_print(l->faults,
+            "DEAD_LETTER_TOPIC and CHECKPOINT_TOPIC must be different topics; both are %.40s\n",
+            c->dead_letter_topic);
     check_fits(l, SETTING_hot_log_bytes, c->hot_log_bytes);
     check_fits(l, SETTING_catch_up_bytes, c->catch_up_bytes);
 }

@@ -9,6 +9,7 @@ void decoder_finish(struct decoder *d)
     json_finish(&d->json);
     buffer_finish(&d->scratch);
     buffer_finish(&d->detail);
+    buffer_finish(&d->pointer);
 }
 
 /* The type that a header says, or an empty slice. */
@@ -16,6 +17,26 @@ static struct slice header_type(const struct record *record)
 {
     struct slice type = record_header_find(record, SLICE("ce_type"));
     return type.size > 0 ? type : record_header_find(record, SLICE("type"));
+}
+
+void decoder_point(struct decoder *d, struct slice member)
+{
+    d->placed = true;
+    buffer_add_byte(&d->pointer, '/');
+    for (size_t i = 0; i < member.size; i++) {
+        char c = member.data[i];
+        if (c == '~' || c == '/')
+            buffer_add_text(&d->pointer, c == '~' ? "~0" : "~1");
+        else
+            buffer_add_byte(&d->pointer, c);
+    }
+}
+
+/* A rejection because of this member of the value. */
+static enum reject reject_at(struct decoder *d, const char *member, enum reject why)
+{
+    decoder_point(d, slice_of(member));
+    return why;
 }
 
 static enum reject find_message(const struct topic *topic, struct slice type, struct decoded *out)
@@ -62,17 +83,18 @@ static enum reject scan_value(struct decoder *d, struct slice value)
 /* The type that a member says, and the payload beside it. */
 static enum reject decode_value(struct decoder *d, const struct topic *topic, struct decoded *out)
 {
-    if (json_type(&d->json, 0) != JSON_OBJECT)
+    d->placed = json_type(&d->json, 0) != JSON_OBJECT; /* all of it */
+    if (d->placed)
         return REJECT_NOT_OBJECT;
     struct slice type = json_string(&d->json, json_find(&d->json, 0, SLICE("type")), &d->scratch);
     if (type.size == 0)
-        return REJECT_NO_TYPE;
+        return reject_at(d, "type", REJECT_NO_TYPE);
     enum reject reject = find_message(topic, type, out);
     if (reject != REJECT_NONE)
         return reject;
     out->payload_node = json_find(&d->json, 0, SLICE("data"));
     out->record_node = 0;
-    return out->payload_node == JSON_NONE ? REJECT_NO_DATA : REJECT_NONE;
+    return out->payload_node == JSON_NONE ? reject_at(d, "data", REJECT_NO_DATA) : REJECT_NONE;
 }
 
 /* --- CloudEvents in structured mode --- */
@@ -181,6 +203,8 @@ enum reject decode_record(
     struct decoder *d, const struct topic *topic, const struct record *record, struct decoded *out)
 {
     buffer_clear(&d->detail);
+    buffer_clear(&d->pointer);
+    d->placed = false;
     *out = (struct decoded){NULL, {NULL, 0}, JSON_NONE, JSON_NONE};
     if (!record->value.data)
         return decode_tombstone(topic, out);

@@ -20,10 +20,14 @@ struct decoder {
     struct json json;      /* of the value, after decode_record */
     struct buffer scratch; /* the type, when it has escapes */
     struct buffer detail;  /* why not */
+    struct buffer pointer; /* where in the value */
+    bool placed;           /* there is such a place */
 };
 
 void decoder_finish(struct decoder *d);
 
+/* Appends a member's name or an element's number to the pointer. */
+void decoder_point(struct decoder *d, struct slice member);
 /* The record's traceparent (a header, or a member of a CloudEvent), if it is well-formed; else an empty
    slice. After decode_record. */
 struct slice decode_traceparent(

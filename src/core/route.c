@@ -1,11 +1,13 @@
 #include "causeway/route.h"
 
+#include "causeway/hotlog.h"
 #include "causeway/memory.h"
 #include "causeway/template.h"
 
 #include "decode.h"
 #include "nameset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -37,6 +39,7 @@ struct expansion {
     const struct template *template;
     struct slice values[TEMPLATE_PLACEHOLDERS_MAX];
     struct nameset *rooms;
+    size_t element; /* of the array: the one that is at hand; SIZE_MAX: none */
 };
 
 /* What became of a field and its room, and what the log says of it. */
@@ -211,6 +214,7 @@ static enum found write_rooms(struct expansion *e, const struct template_field *
         return json_type(json, array) == JSON_NULL ? MISSING : BAD;
     for (uint32_t child = json_first(json, array); child != JSON_NONE;
          child = json_after(json, array, child)) {
+        e->element++;
         size_t rest = step;
         uint32_t node = child;
         found = follow(e, field, &rest, &node);
@@ -222,6 +226,28 @@ static enum found write_rooms(struct expansion *e, const struct template_field *
             return found;
     }
     return FOUND;
+}
+
+/* Where in the value the field is, or should be. Key and headers have no place there. */
+static void point(struct expansion *e, const struct template_field *field)
+{
+    struct decoder *d = &e->router->decoder;
+    size_t step;
+    struct slice first = field->steps[0].name;
+    if (slice_is(first, "$key") || slice_is(first, "$headers"))
+        return;
+    if (path_start(e, field, &step) != e->decoded->record_node && e->decoded->record_node != JSON_NONE)
+        decoder_point(d, SLICE("data"));
+    for (; step < field->step_count; step++) {
+        decoder_point(d, field->steps[step].name);
+        if (!field->steps[step].array)
+            continue;
+        if (e->element == SIZE_MAX)
+            return;
+        char number[24];
+        snprintf(number, sizeof number, "%zu", e->element);
+        decoder_point(d, slice_of(number));
+    }
 }
 
 static enum reject conclude(struct expansion *e, enum found found, const struct template_field *field)
@@ -238,6 +264,8 @@ static enum reject conclude(struct expansion *e, enum found found, const struct 
         buffer_print(&e->router->decoder.detail, "{%.*s} of room %.*s %s",
             SLICE_ARGS(field ? field->text : SLICE("")), SLICE_ARGS(template_text(e->template)),
             table[found].text);
+    if (table[found].reject != REJECT_NONE && field)
+        point(e, field);
     return table[found].reject;
 }
 
@@ -247,6 +275,7 @@ static enum reject expand(struct expansion *e)
     const struct template_field *array = NULL, *field = NULL;
     size_t array_index = 0;
     enum found found = FOUND;
+    e->element = SIZE_MAX;
     for (size_t i = 0; found == FOUND && i < template_placeholders(e->template); i++) {
         field = template_field(e->template, i);
         if (field->array) {
@@ -297,6 +326,8 @@ static enum reject deliver(struct expansion *e, const struct operation *op, size
     enum reject reject = expand_all(e, op->to, op->to_count, &targets->to);
     if (reject == REJECT_NONE)
         reject = expand_all(e, op->except, op->except_count, &targets->except);
+    if (reject == REJECT_NONE && targets->to.count + targets->except.count > HOTLOG_ROOMS_MAX)
+        reject = REJECT_TOO_MANY_ROOMS;
     e->router->deliveries[index] = (struct delivery){.operation = op,
         .rooms = nameset_names(&targets->to),
         .room_count = targets->to.count,
@@ -319,6 +350,10 @@ static enum reject validate(
         return REJECT_NONE;
     buffer_print(&r->decoder.detail, "type %.*s, at '%.*s', %s: %.*s", SLICE_ARGS(decoded->message->type),
         SLICE_ARGS(f->pointer), f->keyword, SLICE_ARGS(f->message));
+    if (decoded->record_node != JSON_NONE)
+        decoder_point(&r->decoder, SLICE("data"));
+    buffer_add_slice(&r->decoder.pointer, f->pointer);
+    r->decoder.placed = true;
     return REJECT_INVALID;
 }
 
@@ -338,6 +373,8 @@ static enum reject route(
     const struct topic *topic = catalogue_find_topic(c, record->topic);
     struct decoded decoded;
     buffer_clear(&r->decoder.detail);
+    buffer_clear(&r->decoder.pointer);
+    r->decoder.placed = false;
     enum reject reject = topic ? decode_record(&r->decoder, topic, record, &decoded) : REJECT_IGNORED;
     if (reject == REJECT_NONE)
         reject = validate(r, topic, &decoded, out);
@@ -362,6 +399,12 @@ static enum reject route(
     return REJECT_NONE;
 }
 
+/* The empty pointer is all of the value, no pointer is no place. */
+static struct slice pointer_of(const struct decoder *d)
+{
+    return d->pointer.size > 0 ? buffer_slice(&d->pointer) : SLICE("");
+}
+
 enum reject route_record(
     struct router *r, const struct catalogue *c, const struct record *record, struct routed *out)
 {
@@ -369,6 +412,7 @@ enum reject route_record(
     enum reject reject = route(r, c, record, out);
     if (reject != REJECT_NONE)
         *out = (struct routed){.detail = buffer_slice(&r->decoder.detail),
+            .pointer = r->decoder.placed ? pointer_of(&r->decoder) : (struct slice){NULL, 0},
             .fault = reject == REJECT_INVALID ? out->fault : NULL};
     return reject;
 }

@@ -10,11 +10,8 @@
 #include <stdlib.h>
 
 enum {
-    ANSWER_MS = 1000,
     ADMIN_MS = 3000,
     ADMIN_LENIENT_MS = 1000, /* when it is likely that nobody answers */
-    ADMIN_SLICE_MS = 100,    /* between looks at `stopping` */
-    REPLICAS_MAX = 3,
 };
 
 #define RETENTION_DEFAULT INT64_C(604800000) /* a week, as Kafka's own */
@@ -34,62 +31,11 @@ struct wanted {
 
 struct settling {
     const struct checkpoint_topic *topic;
-    rd_kafka_t *client;
-    rd_kafka_queue_t *queue;
-    const atomic_bool *stopping;
+    struct kafka_admin admin;
     int brokers, partitions; /* 0: the topic does not exist */
     char *detail;
     size_t size;
 };
-
-/* --- asking --- */
-
-static rd_kafka_resp_err_t look(struct settling *s)
-{
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(s->client, s->topic->name, NULL);
-    if (!handle)
-        return rd_kafka_last_error();
-    rd_kafka_resp_err_t error = rd_kafka_metadata(s->client, 0, handle, &metadata, ANSWER_MS);
-    rd_kafka_topic_destroy(handle);
-    if (error)
-        return error;
-    s->brokers = metadata->broker_cnt;
-    s->partitions = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-    error = metadata->topic_cnt == 1 ? metadata->topics[0].err
-                                     : (rd_kafka_resp_err_t)RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-    rd_kafka_metadata_destroy(metadata);
-    if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
-        error = RD_KAFKA_RESP_ERR_NO_ERROR;
-    return error;
-}
-
-static int patience(const struct settling *s)
-{
-    return s->topic->lenient ? ADMIN_LENIENT_MS : ADMIN_MS;
-}
-
-static rd_kafka_AdminOptions_t *options(const struct settling *s, rd_kafka_admin_op_t operation)
-{
-    char text[256];
-    rd_kafka_AdminOptions_t *o = rd_kafka_AdminOptions_new(s->client, operation);
-    CHECK(!rd_kafka_AdminOptions_set_request_timeout(o, patience(s), text, sizeof text));
-    return o;
-}
-
-/* NULL: no answer. What the queue still gets later goes with it. */
-static rd_kafka_event_t *await(const struct settling *s, rd_kafka_event_type_t type)
-{
-    uint64_t deadline = kafka_clock_ms() + (uint64_t)patience(s) + 500;
-    while (kafka_clock_ms() < deadline && !atomic_load(s->stopping)) {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(s->queue, ADMIN_SLICE_MS);
-        if (event && rd_kafka_event_type(event) == type)
-            return event;
-        if (event)
-            rd_kafka_event_destroy(event);
-    }
-    return NULL;
-}
 
 /* --- the settings of topics --- */
 
@@ -135,14 +81,14 @@ static rd_kafka_event_t *describe(const struct settling *s)
         resources[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, s->topic->name);
     for (size_t i = 0; i < s->topic->event_topic_count; i++)
         resources[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, s->topic->event_topics[i]);
-    rd_kafka_AdminOptions_t *o = options(s, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_AdminOptions_t *o = kafka_admin_options(&s->admin, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     if (count > 0)
-        rd_kafka_DescribeConfigs(s->client, resources, count, o, s->queue);
+        rd_kafka_DescribeConfigs(s->admin.client, resources, count, o, s->admin.queue);
     rd_kafka_AdminOptions_destroy(o);
     for (size_t i = 0; i < count; i++)
         rd_kafka_ConfigResource_destroy(resources[i]);
     free(resources);
-    return count > 0 ? await(s, RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT) : NULL;
+    return count > 0 ? kafka_admin_await(&s->admin, RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT) : NULL;
 }
 
 /* What the topic is like, and what it should be kept for. false: the brokers do not tell. */
@@ -177,53 +123,14 @@ static bool study(const struct settling *s, struct facts *own, struct wanted *wa
 
 /* --- making it --- */
 
-static rd_kafka_resp_err_t created(const struct settling *s, char *text, size_t size)
-{
-    rd_kafka_event_t *event = await(s, RD_KAFKA_EVENT_CREATETOPICS_RESULT);
-    rd_kafka_resp_err_t error =
-        event ? rd_kafka_event_error(event) : (rd_kafka_resp_err_t)RD_KAFKA_RESP_ERR__TIMED_OUT;
-    (void)snprintf(text, size, "%s", event && error ? rd_kafka_event_error_string(event) : "no answer");
-    if (event && !error) {
-        size_t count;
-        const rd_kafka_topic_result_t **results =
-            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
-        error = count == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
-        if (error && count == 1 && rd_kafka_topic_result_error_string(results[0]))
-            (void)snprintf(text, size, "%s", rd_kafka_topic_result_error_string(results[0]));
-    }
-    if (event)
-        rd_kafka_event_destroy(event);
-    return error;
-}
-
 static bool make(const struct settling *s, const struct wanted *wanted)
 {
-    char text[256], retention[32];
-    int replicas = s->brokers < 1 ? 1 : s->brokers < REPLICAS_MAX ? s->brokers : REPLICAS_MAX;
+    char retention[32];
     int64_t ms = wanted->retention_ms == RETENTION_UNKNOWN ? RETENTION_DEFAULT : wanted->retention_ms;
     (void)snprintf(retention, sizeof retention, "%" PRId64, ms);
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(s->topic->name, 1, replicas, text, sizeof text);
-    if (!topic) {
-        (void)snprintf(s->detail, s->size, "topic %s cannot be made: %s", s->topic->name, text);
-        return false;
-    }
-    (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "delete");
-    (void)rd_kafka_NewTopic_set_config(topic, "retention.ms", retention);
-    (void)rd_kafka_NewTopic_set_config(topic, "retention.bytes", "-1");
-    rd_kafka_AdminOptions_t *o = options(s, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_CreateTopics(s->client, &topic, 1, o, s->queue);
-    rd_kafka_AdminOptions_destroy(o);
-    rd_kafka_resp_err_t error = created(s, text, sizeof text);
-    rd_kafka_NewTopic_destroy(topic);
-    if (!error)
-        log_info(
-            "kafka", "topic %s was made replicas=%d retention.ms=%s", s->topic->name, replicas, retention);
-    if (!error || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        (void)snprintf(s->detail, s->size, "topic %s is being made", s->topic->name);
-    else
-        (void)snprintf(
-            s->detail, s->size, "topic %s does not exist and cannot be made: %s", s->topic->name, text);
-    return !error || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
+    const struct kafka_property properties[] = {
+        {"cleanup.policy", "delete"}, {"retention.ms", retention}, {"retention.bytes", "-1"}};
+    return kafka_admin_make(&s->admin, s->topic->name, 1, s->brokers, properties, 3, s->detail, s->size);
 }
 
 /* --- judging it --- */
@@ -292,18 +199,15 @@ static enum checkpoint_settling judge(struct settling *s)
 enum checkpoint_settling checkpoint_topic_settle(const struct checkpoint_topic *t, rd_kafka_t *client,
     const atomic_bool *stopping, char *detail, size_t size)
 {
-    struct settling s = {.topic = t, .client = client, .stopping = stopping, .detail = detail, .size = size};
+    struct settling s = {.topic = t, .detail = detail, .size = size};
     *detail = '\0';
-    rd_kafka_resp_err_t error = look(&s);
+    rd_kafka_resp_err_t error = kafka_admin_look(client, t->name, &s.brokers, &s.partitions);
     if (error) {
-        if (kafka_unanswered(error))
-            (void)snprintf(detail, size, "no broker reachable");
-        else
-            (void)snprintf(detail, size, "topic %s: %s", t->name, rd_kafka_err2str(error));
+        kafka_admin_explain(error, t->name, detail, size);
         return SETTLING_AGAIN;
     }
-    s.queue = rd_kafka_queue_new(client);
+    kafka_admin_begin(&s.admin, client, t->lenient ? ADMIN_LENIENT_MS : ADMIN_MS, stopping);
     enum checkpoint_settling outcome = judge(&s);
-    rd_kafka_queue_destroy(s.queue);
+    kafka_admin_end(&s.admin);
     return outcome;
 }

@@ -1,6 +1,7 @@
 /* What the kafka_*.c files share: kafka_settings.c makes configurations and handles of librdkafka,
-   kafka_client.c what every user of a handle needs; kafka_topic.c knows where each partition of a topic is
-   read, kafka_probe.c whether it is still the same log, kafka_source.c turns the wheel. */
+   kafka_client.c what every user of a handle needs, kafka_admin.c looks at topics and makes them;
+   kafka_topic.c knows where each partition of a topic is read, kafka_probe.c whether it is still the same
+   log, kafka_source.c turns the wheel. */
 #pragma once
 
 #include "causeway/kafka.h"
@@ -8,6 +9,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* --- kafka_settings.c --- */
 
@@ -49,6 +51,30 @@ int64_t kafka_message_time(const rd_kafka_message_t *m); /* 0: none */
 struct anchor kafka_message_anchor(const rd_kafka_message_t *m);
 /* Views into the message. */
 void kafka_message_record(const rd_kafka_message_t *m, struct slice topic, struct record *out);
+
+/* --- kafka_admin.c: topics of our own; every call blocks for `patience_ms` at most, less when stopping ---
+ */
+
+struct kafka_admin {
+    rd_kafka_t *client; /* a consumer's: a producer's questions make brokers create topics */
+    rd_kafka_queue_t *queue;
+    const atomic_bool *stopping;
+    int patience_ms;
+};
+
+/* No partitions: it does not exist. An error: in words by kafka_admin_explain. */
+rd_kafka_resp_err_t kafka_admin_look(rd_kafka_t *client, const char *name, int *brokers, int *partitions);
+void kafka_admin_explain(rd_kafka_resp_err_t error, const char *name, char *detail, size_t size);
+
+void kafka_admin_begin(
+    struct kafka_admin *a, rd_kafka_t *client, int patience_ms, const atomic_bool *stopping);
+void kafka_admin_end(struct kafka_admin *a);
+rd_kafka_AdminOptions_t *kafka_admin_options(const struct kafka_admin *a, rd_kafka_admin_op_t operation);
+/* NULL: no answer. What the queue still gets later goes with it. */
+rd_kafka_event_t *kafka_admin_await(const struct kafka_admin *a, rd_kafka_event_type_t type);
+/* true: it is there now, or will be in a moment. `detail` gets a text either way. */
+bool kafka_admin_make(const struct kafka_admin *a, const char *name, int partitions, int brokers,
+    const struct kafka_property *properties, size_t count, char *detail, size_t size);
 
 /* --- kafka_probe.c: looks into the log on a thread of its own --- */
 

@@ -34,6 +34,8 @@ static const struct preset consumer_presets[] = {
     {"fetch.message.max.bytes", "1048576"},
     {"fetch.max.bytes", "8388608"},
     {"fetch.error.backoff.ms", "200"},
+    /* The group of the dead letters: so long after it was killed an instance counts as a member. */
+    {"session.timeout.ms", "10000"},
     /* Kafka answers a fetch that waits as soon as something comes, so a short wait gains nothing there and
        costs requests. The development broker sleeps it to its end: there it is the delay of an event. */
     {"fetch.wait.max.ms", "50"},
@@ -43,6 +45,8 @@ static const struct preset producer_presets[] = {
     {"enable.idempotence", "true"},
     {"acks", "all"},
     {"linger.ms", "0"},
+    /* For dead letters: so long the transaction of somebody who was killed holds back those of others. */
+    {"transaction.timeout.ms", "10000"},
 };
 
 /* What the program depends on, or what is not safe. `value` NULL: any value is refused. */

@@ -120,6 +120,8 @@ class World {
       DATABASE_URL: this.databaseUrl,
       JWT_SECRET: SECRET,
       CATALOGUE: this.catalogue,
+      DEAD_LETTER_TOPIC: this.topic('dead-letters'),
+      DEAD_LETTER_GROUP: this.topic('dead-letters'),
       ...extra,
     };
   }

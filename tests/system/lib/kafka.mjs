@@ -32,6 +32,9 @@ num.network.threads=2
 num.io.threads=2
 log.cleaner.dedupe.buffer.size=10485760
 log.retention.check.interval.ms=1000
+# What a killed program leaves behind, as a member of a group or as an open transaction, is soon cleared away.
+group.min.session.timeout.ms=500
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 # A broker that was killed is let back in after seconds instead of a quarter of a minute.
 broker.session.timeout.ms=1500
 broker.heartbeat.interval.ms=300

@@ -1,0 +1,62 @@
+/* Dead letters: the judge of the records is the same that decides who gets them. @thread letters. */
+#include "bridge_internal.h"
+
+#include "causeway/kafka_letters.h"
+#include "causeway/memory.h"
+
+#include <stdlib.h>
+
+struct letters {
+    struct judge *judge;
+    struct kafka_letters *kafka;
+    struct buffer detail;
+};
+
+static void on_judge(void *owner, const struct record *record, struct kafka_verdict *out)
+{
+    struct letters *t = owner;
+    struct routed routed;
+    enum reject why = judge_look(t->judge, record, &routed);
+    if (why == REJECT_NONE || why == REJECT_IGNORED)
+        return;
+    buffer_clear(&t->detail);
+    buffer_print(
+        &t->detail, "%s%s%.*s", reject_text(why), routed.detail.size ? ": " : "", SLICE_ARGS(routed.detail));
+    *out = (struct kafka_verdict){reject_label(why), buffer_slice(&t->detail), routed.pointer};
+}
+
+struct letters *letters_create(struct bridge *b, const struct kafka_settings *settings)
+{
+    if (!*b->config->dead_letter_topic)
+        return NULL;
+    struct slice *names;
+    size_t count = bridge_topics(b, &names);
+    const struct kafka_letters_settings how = {
+        .topic = b->config->dead_letter_topic,
+        .group = b->config->dead_letter_group,
+        .topics = names,
+        .topic_count = count,
+        .lenient = b->config->dev,
+    };
+    const struct kafka_letters_hooks hooks = {on_judge};
+    struct letters *t = xcalloc(1, sizeof *t);
+    t->judge = judge_create(b->catalogue, (size_t)b->config->event_max_bytes);
+    t->kafka = kafka_letters_create(settings, &how, &hooks, t);
+    free(names);
+    return t;
+}
+
+void letters_destroy(struct letters *t)
+{
+    if (!t)
+        return;
+    kafka_letters_destroy(t->kafka);
+    judge_destroy(t->judge);
+    buffer_finish(&t->detail);
+    free(t);
+}
+
+bool letters_ready(struct letters *t, char *detail, size_t size)
+{
+    return kafka_letters_ready(t->kafka, detail, size);
+}

@@ -1,0 +1,492 @@
+/* The reading half: the consumer group, and what of it was judged and committed. */
+#include "kafka_letters_internal.h"
+
+#include "causeway/lock.h"
+#include "causeway/log.h"
+#include "causeway/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum {
+    IDLE_WAIT_MS = 100,
+    BATCH_MAX = 500,
+    COMMIT_MS = 3000, /* at most so long after a record was judged and found good */
+    SEEK_MS = 5000,
+    ADMIN_MS = 3000,
+    ADMIN_LENIENT_MS = 1000, /* when it is likely that nobody answers */
+    LOOK_MS = 5000,          /* between looks for a topic that is not there */
+    LAG_MS = 2000,
+    CLOSE_MS = 3000,
+    RETRY_MIN_MS = 200,
+    RETRY_MAX_MS = 5000,
+    DETAIL_BYTES = 400,
+};
+
+/* Of a topic that we make: a letter is larger than its record by its headers, and records may be large. */
+#define TOPIC_MESSAGE_BYTES_MAX "33554432"
+
+struct kafka_letters {
+    rd_kafka_conf_t *conf;
+    char *topic, *group;
+    char **topics;
+    size_t topic_count;
+    struct kafka_letters_hooks hooks;
+    void *owner;
+    struct record record;
+    struct letter_writer *writer;
+    struct metric *failures, *lag;
+
+    /* the thread's */
+    rd_kafka_t *consumer;
+    rd_kafka_topic_partition_list_t *owned; /* the offset is the next to be judged, or invalid */
+    int64_t *starts;                        /* by index of those: the first of this batch; -1: none */
+    int last;                               /* index that was looked up last */
+    bool moved;                             /* there is something to commit */
+    bool failed;                            /* a letter of this batch could not be given to the writer */
+    bool astray; /* it is not known where the group stands: the consumer is to be made anew */
+    bool there;  /* the topic of the letters exists */
+    bool making; /* ... or will in a moment */
+    bool lenient;
+    unsigned attempts; /* that failed, in a row */
+    rd_kafka_resp_err_t told;
+    uint64_t commit_at, look_at, lag_at;
+    char trouble[DETAIL_BYTES];
+
+    pthread_t thread;
+    atomic_bool stopping;
+
+    struct lock lock; /* what follows */
+    bool ready;
+    char detail[DETAIL_BYTES];
+};
+
+/* --- where each partition stands --- */
+
+static void own(struct kafka_letters *l, const rd_kafka_topic_partition_list_t *partitions)
+{
+    rd_kafka_topic_partition_list_destroy(l->owned);
+    l->owned =
+        partitions ? rd_kafka_topic_partition_list_copy(partitions) : rd_kafka_topic_partition_list_new(0);
+    l->starts = xrealloc(l->starts, ((size_t)l->owned->cnt + 1) * sizeof *l->starts);
+    for (int i = 0; i < l->owned->cnt; i++) {
+        l->owned->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+        l->starts[i] = -1;
+    }
+    l->last = 0;
+    l->moved = l->failed = false;
+}
+
+/* Neighbours in a batch are mostly of one partition. */
+static int find(struct kafka_letters *l, const char *topic, int32_t partition)
+{
+    for (int i = 0; i < l->owned->cnt; i++) {
+        int at = (l->last + i) % l->owned->cnt;
+        const rd_kafka_topic_partition_t *p = &l->owned->elems[at];
+        if (p->partition == partition && strcmp(p->topic, topic) == 0)
+            return l->last = at;
+    }
+    return -1;
+}
+
+static void end_batch(struct kafka_letters *l)
+{
+    for (int i = 0; i < l->owned->cnt; i++)
+        l->starts[i] = -1;
+    l->failed = false;
+}
+
+/* What was judged since the batch began is judged again: its letters are not written. */
+static void rewind_batch(struct kafka_letters *l)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(l->owned->cnt);
+    for (int i = 0; i < l->owned->cnt; i++) {
+        rd_kafka_topic_partition_t *p = &l->owned->elems[i];
+        if (l->starts[i] < 0)
+            continue;
+        p->offset = l->starts[i];
+        rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset = p->offset;
+    }
+    rd_kafka_error_t *error = list->cnt > 0 ? rd_kafka_seek_partitions(l->consumer, list, SEEK_MS) : NULL;
+    l->astray = l->astray || error;
+    if (error)
+        rd_kafka_error_destroy(error);
+    for (int i = 0; i < list->cnt; i++)
+        l->astray = l->astray || list->elems[i].err;
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* --- the end of a batch --- */
+
+static void on_written(struct kafka_letters *l)
+{
+    if (l->attempts > 0)
+        log_info("kafka", "dead letters are written again");
+    l->attempts = 0;
+    l->trouble[0] = '\0';
+    l->moved = false;
+    l->commit_at = kafka_clock_ms() + COMMIT_MS;
+}
+
+static void on_failure(struct kafka_letters *l, const char *trouble)
+{
+    if (atomic_load(&l->stopping))
+        return;
+    if (strcmp(l->trouble, trouble) != 0)
+        log_warn("kafka", "dead letters wait, events do not: %s", trouble);
+    (void)snprintf(l->trouble, sizeof l->trouble, "%s", trouble);
+    l->attempts++;
+    metric_add(l->failures, 1);
+    l->there = false; /* so that its topic is looked at */
+    l->look_at = 0;
+}
+
+/* false: nothing of this batch was committed. */
+static bool commit_batch(struct kafka_letters *l)
+{
+    if (!l->failed && letter_writer_commit(l->writer, l->consumer, l->owned)) {
+        on_written(l);
+        return true;
+    }
+    bool undone = letter_writer_abort(l->writer);
+    on_failure(l, l->there ? letter_writer_trouble(l->writer) : l->trouble);
+    l->astray = l->astray || !undone;
+    return false;
+}
+
+static void finish_batch(struct kafka_letters *l)
+{
+    bool due = l->moved && kafka_clock_ms() >= l->commit_at;
+    if ((l->failed || due || letter_writer_count(l->writer) > 0) && !commit_batch(l) && !l->astray)
+        rewind_batch(l);
+    end_batch(l);
+}
+
+/* --- reading --- */
+
+/* The group's generation still counts while it is asked to let go, so what was judged can be committed. */
+static void let_go(struct kafka_letters *l, bool lost)
+{
+    if (lost || l->failed)
+        (void)letter_writer_abort(l->writer);
+    else if (l->moved || letter_writer_count(l->writer) > 0)
+        (void)commit_batch(l);
+    own(l, NULL);
+}
+
+static void on_rebalance(
+    rd_kafka_t *client, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct kafka_letters *l = opaque;
+    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        own(l, partitions);
+        l->attempts = 0;
+        (void)rd_kafka_assign(client, partitions);
+    } else {
+        let_go(l, rd_kafka_assignment_lost(client));
+        (void)rd_kafka_assign(client, NULL);
+    }
+    log_info("kafka", "dead letters: this instance reads %d partitions", l->owned->cnt);
+}
+
+static void on_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
+{
+    struct kafka_letters *l = opaque;
+    if (error == RD_KAFKA_RESP_ERR__FATAL) {
+        char text[256];
+        (void)rd_kafka_fatal_error(client, text, sizeof text);
+        log_error("kafka", "reading for dead letters anew: %s", text);
+        l->astray = true;
+    } else {
+        log_debug("kafka", "reading for dead letters: %s", reason);
+    }
+}
+
+static void judge(struct kafka_letters *l, const rd_kafka_message_t *m)
+{
+    struct kafka_verdict verdict = {0};
+    kafka_message_record(m, slice_of(rd_kafka_topic_name(m->rkt)), &l->record);
+    l->hooks.judge(l->owner, &l->record, &verdict);
+    if (!verdict.reason)
+        return;
+    l->failed = !l->there || !letter_writer_add(l->writer, m, &verdict);
+}
+
+static void take(struct kafka_letters *l, const rd_kafka_message_t *m)
+{
+    if (m->err) {
+        if (l->told != m->err)
+            log_info("kafka", "reading for dead letters: %s", rd_kafka_message_errstr(m));
+        l->told = m->err;
+        return;
+    }
+    int at = find(l, rd_kafka_topic_name(m->rkt), m->partition);
+    if (at < 0) /* of a partition that was let go */
+        return;
+    judge(l, m);
+    if (l->starts[at] < 0)
+        l->starts[at] = m->offset;
+    l->owned->elems[at].offset = m->offset + 1;
+    if (!l->moved && !l->failed)
+        l->commit_at = kafka_clock_ms() + COMMIT_MS;
+    l->moved = true;
+}
+
+static void read_batch(struct kafka_letters *l)
+{
+    int wait_ms = IDLE_WAIT_MS;
+    for (int taken = 0; taken < BATCH_MAX && !l->failed && !letter_writer_full(l->writer); taken++) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(l->consumer, wait_ms);
+        if (!m)
+            return;
+        take(l, m);
+        rd_kafka_message_destroy(m);
+        wait_ms = 0;
+    }
+}
+
+/* --- the consumer --- */
+
+static bool subscribe(struct kafka_letters *l)
+{
+    rd_kafka_topic_partition_list_t *names = rd_kafka_topic_partition_list_new((int)l->topic_count);
+    for (size_t i = 0; i < l->topic_count; i++)
+        (void)rd_kafka_topic_partition_list_add(names, l->topics[i], RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t error = rd_kafka_subscribe(l->consumer, names);
+    rd_kafka_topic_partition_list_destroy(names);
+    if (error)
+        on_failure(l, rd_kafka_err2str(error));
+    return !error;
+}
+
+/* Records that were on their way come, too, and are not looked at. */
+static void serve_closing(struct kafka_letters *l, rd_kafka_queue_t *queue)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, IDLE_WAIT_MS);
+    if (!event)
+        return;
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+        on_rebalance(l->consumer, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event), l);
+    rd_kafka_event_destroy(event);
+}
+
+/* Not rd_kafka_consumer_close, which has no deadline. */
+static void close_consumer(struct kafka_letters *l)
+{
+    if (!l->consumer)
+        return;
+    uint64_t deadline = kafka_clock_ms() + CLOSE_MS;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(l->consumer);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(l->consumer, queue);
+    while (!error && !rd_kafka_consumer_closed(l->consumer) && kafka_clock_ms() < deadline)
+        serve_closing(l, queue);
+    if (error)
+        rd_kafka_error_destroy(error);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy_flags(l->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    l->consumer = NULL;
+    own(l, NULL);
+}
+
+static bool open_consumer(struct kafka_letters *l)
+{
+    char text[512];
+    l->astray = false;
+    l->consumer = kafka_client_create(RD_KAFKA_CONSUMER, l->conf, text, sizeof text);
+    if (!l->consumer) {
+        on_failure(l, text);
+        return false;
+    }
+    (void)rd_kafka_poll_set_consumer(l->consumer);
+    if (subscribe(l))
+        return true;
+    close_consumer(l);
+    return false;
+}
+
+/* --- the topic of the letters --- */
+
+static void make_topic(struct kafka_letters *l, int brokers, char *detail, size_t size)
+{
+    const struct kafka_property properties[] = {{"max.message.bytes", TOPIC_MESSAGE_BYTES_MAX}};
+    struct kafka_admin admin;
+    kafka_admin_begin(&admin, l->consumer, l->lenient ? ADMIN_LENIENT_MS : ADMIN_MS, &l->stopping);
+    l->making = kafka_admin_make(&admin, l->topic, 1, brokers, properties, 1, detail, size);
+    kafka_admin_end(&admin);
+    if (l->making || !l->lenient || atomic_load(&l->stopping))
+        return;
+    log_warn("kafka", "dead letters: %s; it is left to the brokers", detail);
+    l->there = true; /* writing to it makes it */
+}
+
+static void look_at_topic(struct kafka_letters *l)
+{
+    uint64_t now = kafka_clock_ms();
+    if (l->there || now < l->look_at)
+        return;
+    char detail[DETAIL_BYTES] = "";
+    int brokers = 0, partitions = 0;
+    rd_kafka_resp_err_t error = kafka_admin_look(l->consumer, l->topic, &brokers, &partitions);
+    l->there = !error && partitions > 0;
+    l->making = false;
+    if (error)
+        kafka_admin_explain(error, l->topic, detail, sizeof detail);
+    else if (!l->there)
+        make_topic(l, brokers, detail, sizeof detail);
+    l->look_at = now + (l->making ? RETRY_MIN_MS : LOOK_MS);
+    if (l->there && l->attempts == 0)
+        l->trouble[0] = '\0';
+    if (l->there || l->making || strcmp(l->trouble, detail) == 0)
+        return;
+    log_warn("kafka", "dead letters: %s", detail);
+    memcpy(l->trouble, detail, sizeof detail);
+}
+
+/* --- what others see --- */
+
+static void measure_lag(struct kafka_letters *l)
+{
+    uint64_t now = kafka_clock_ms();
+    if (now < l->lag_at || !l->consumer)
+        return;
+    l->lag_at = now + LAG_MS;
+    int64_t lag = 0;
+    for (int i = 0; i < l->owned->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &l->owned->elems[i];
+        int64_t low = 0, high = -1;
+        if (p->offset >= 0 &&
+            !rd_kafka_get_watermark_offsets(l->consumer, p->topic, p->partition, &low, &high) &&
+            high > p->offset)
+            lag += high - p->offset;
+    }
+    metric_set(l->lag, lag);
+}
+
+static void report(struct kafka_letters *l)
+{
+    char detail[DETAIL_BYTES];
+    bool ready = l->there && l->attempts == 0;
+    if (ready)
+        (void)snprintf(detail, sizeof detail, "topic %s, this instance reads %d partition%s", l->topic,
+            l->owned->cnt, l->owned->cnt == 1 ? "" : "s");
+    else
+        (void)snprintf(detail, sizeof detail, "%s", *l->trouble ? l->trouble : "connecting");
+    lock_take(&l->lock);
+    l->ready = ready;
+    memcpy(l->detail, detail, sizeof detail);
+    lock_give(&l->lock);
+    measure_lag(l);
+}
+
+bool kafka_letters_ready(struct kafka_letters *l, char *detail, size_t size)
+{
+    lock_take(&l->lock);
+    bool ready = l->ready;
+    (void)snprintf(detail, size, "%s", l->detail);
+    lock_give(&l->lock);
+    return ready;
+}
+
+/* --- life --- */
+
+static void pause_before_retry(const struct kafka_letters *l)
+{
+    unsigned doublings = l->attempts < 6 ? l->attempts : 6;
+    long wait = (long)RETRY_MIN_MS << doublings;
+    wait = wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS;
+    struct timespec pause = {.tv_nsec = 50000000};
+    for (long waited = 0; waited < wait && !atomic_load(&l->stopping); waited += 50)
+        (void)nanosleep(&pause, NULL);
+}
+
+static void *run(void *argument)
+{
+    struct kafka_letters *l = argument;
+    while (!atomic_load(&l->stopping)) {
+        if (l->astray)
+            close_consumer(l);
+        if (l->consumer || open_consumer(l)) {
+            look_at_topic(l);
+            if (!l->making)
+                read_batch(l);
+            finish_batch(l);
+        }
+        report(l);
+        if (l->attempts > 0 || l->making)
+            pause_before_retry(l);
+    }
+    close_consumer(l);
+    return NULL;
+}
+
+static rd_kafka_conf_t *consumer_conf(struct kafka_letters *l, const struct kafka_settings *settings)
+{
+    char fault[512];
+    rd_kafka_conf_t *conf = kafka_conf_create(RD_KAFKA_CONSUMER, settings, fault, sizeof fault);
+    CHECK(conf);
+    kafka_conf_force(conf, "group.id", l->group);
+    kafka_conf_force(conf, "auto.offset.reset", "earliest");     /* what retention took cannot be judged */
+    kafka_conf_force(conf, "isolation.level", "read_committed"); /* also: offsets of open transactions wait */
+    kafka_conf_force(conf, "partition.assignment.strategy", "roundrobin");
+    kafka_conf_force(conf, "queued.max.messages.kbytes", "4096");
+    kafka_conf_force(conf, "fetch.wait.max.ms", "500"); /* nobody waits for a letter */
+    rd_kafka_conf_set_opaque(conf, l);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    return conf;
+}
+
+static void create_writer(struct kafka_letters *l, const struct kafka_settings *settings)
+{
+    uint64_t nonce;
+    CHECK(getrandom(&nonce, sizeof nonce, 0) == sizeof nonce);
+    size_t size = strlen(l->group) + 24;
+    char *id = xcalloc(1, size);
+    (void)snprintf(id, size, "%s-%016llx", l->group, (unsigned long long)nonce);
+    l->writer = letter_writer_create(settings, l->topic, id, &l->stopping);
+    free(id);
+}
+
+struct kafka_letters *kafka_letters_create(const struct kafka_settings *settings,
+    const struct kafka_letters_settings *how, const struct kafka_letters_hooks *hooks, void *owner)
+{
+    struct kafka_letters *l = xcalloc(1, sizeof *l);
+    l->hooks = *hooks;
+    l->owner = owner;
+    l->topic = xstrndup(how->topic, strlen(how->topic));
+    l->group = xstrndup(how->group, strlen(how->group));
+    l->lenient = how->lenient;
+    l->topics = xcalloc(how->topic_count + 1, sizeof(char *));
+    for (size_t i = 0; i < how->topic_count; i++)
+        l->topics[l->topic_count++] = xstrndup(how->topics[i].data, how->topics[i].size);
+    l->owned = rd_kafka_topic_partition_list_new(0);
+    l->conf = consumer_conf(l, settings);
+    create_writer(l, settings);
+    l->failures = metric_get(METRIC_DEAD_LETTER_FAILURES);
+    l->lag = metric_get(METRIC_DEAD_LETTER_LAG);
+    lock_init(&l->lock);
+    (void)snprintf(l->detail, sizeof l->detail, "connecting");
+    kafka_thread_start(&l->thread, run, l, "letters");
+    return l;
+}
+
+void kafka_letters_destroy(struct kafka_letters *l)
+{
+    if (!l)
+        return;
+    atomic_store(&l->stopping, true);
+    (void)pthread_join(l->thread, NULL);
+    letter_writer_destroy(l->writer);
+    rd_kafka_topic_partition_list_destroy(l->owned);
+    rd_kafka_conf_destroy(l->conf);
+    for (size_t i = 0; i < l->topic_count; i++)
+        free(l->topics[i]);
+    free(l->topics);
+    free(l->starts);
+    free(l->topic);
+    free(l->group);
+    lock_finish(&l->lock);
+    free(l);
+}
