@@ -13,7 +13,6 @@
 enum {
     VALUE_MAX = 128,
     ROOM_MAX = 512,
-    ROOMS_MAX = 65536, /* of one delivery: a record of a megabyte must not become a gigabyte */
 };
 
 /* The rooms of one delivery; the memory stays from record to record. */
@@ -49,7 +48,7 @@ struct expansion {
     X(MISSING, MISSING_FIELD, "is missing or null")                                                          \
     X(BAD, BAD_FIELD, "is no string or integer of 1 to 128 plain bytes")                                     \
     X(TOO_LONG, BAD_FIELD, "makes a name longer than 512 bytes")                                             \
-    X(TOO_MANY, BAD_FIELD, "makes more than 65536 rooms")
+    X(TOO_MANY, TOO_MANY_ROOMS, "makes more than 16384 rooms")
 
 enum found {
 #define X(id, reject, text) id,
@@ -198,7 +197,7 @@ static enum found write_room(struct expansion *e)
     if (e->rooms->text.size - start > ROOM_MAX)
         return TOO_LONG;
     nameset_add(e->rooms, start);
-    return e->rooms->count > ROOMS_MAX ? TOO_MANY : FOUND;
+    return e->rooms->count > HOTLOG_ROOMS_MAX ? TOO_MANY : FOUND;
 }
 
 /* Each element of the array gives a room; the other placeholders have their values. */
@@ -326,8 +325,11 @@ static enum reject deliver(struct expansion *e, const struct operation *op, size
     enum reject reject = expand_all(e, op->to, op->to_count, &targets->to);
     if (reject == REJECT_NONE)
         reject = expand_all(e, op->except, op->except_count, &targets->except);
-    if (reject == REJECT_NONE && targets->to.count + targets->except.count > HOTLOG_ROOMS_MAX)
+    if (reject == REJECT_NONE && targets->to.count + targets->except.count > HOTLOG_ROOMS_MAX) {
+        buffer_print(&e->router->decoder.detail, "%zu to go to and %zu excepted", targets->to.count,
+            targets->except.count);
         reject = REJECT_TOO_MANY_ROOMS;
+    }
     e->router->deliveries[index] = (struct delivery){.operation = op,
         .rooms = nameset_names(&targets->to),
         .room_count = targets->to.count,

@@ -151,7 +151,8 @@ static bool commit_batch(struct kafka_letters *l)
         return true;
     }
     bool undone = letter_writer_abort(l->writer);
-    on_failure(l, l->there ? letter_writer_trouble(l->writer) : l->trouble);
+    if (!l->there || !letter_writer_adapted(l->writer))
+        on_failure(l, l->there ? letter_writer_trouble(l->writer) : l->trouble);
     l->astray = l->astray || !undone;
     return false;
 }

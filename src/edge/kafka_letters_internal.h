@@ -40,5 +40,7 @@ bool letter_writer_commit(
    committed offsets anew will be told. */
 bool letter_writer_abort(struct letter_writer *w);
 
+/* Was that because of a size that the next attempt will not have? */
+bool letter_writer_adapted(const struct letter_writer *w);
 /* Why the last one failed. */
 const char *letter_writer_trouble(const struct letter_writer *w);

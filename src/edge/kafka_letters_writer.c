@@ -30,6 +30,7 @@ struct letter_writer {
     unsigned singles;  /* so many transactions get one letter only */
     size_t weight_max; /* heavier ones go without what the record carried */
     bool too_large;    /* one of this transaction */
+    bool adapted;      /* the last one failed by size, and the next will be smaller */
     char trouble[LETTERS_TROUBLE_BYTES];
 };
 
@@ -69,7 +70,8 @@ static bool persist(struct letter_writer *w, const char *what, step take, void *
             return true;
         bool again =
             rd_kafka_error_is_retriable(error) && !atomic_load(w->stopping) && kafka_clock_ms() < deadline;
-        /* a letter's own fault says more than that the transaction has one */
+        if (!again)
+            (void)rd_kafka_poll(w->producer, 0); /* a letter's own fault says more than the transaction's */
         if (!again && !*w->trouble)
             (void)fail(w, what, rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
@@ -269,16 +271,21 @@ bool letter_writer_commit(
         metric_add(w->letters[i].counter, 1);
     w->begun = false;
     w->singles -= w->singles > 0 && w->count > 0;
+    if (w->count > 0)
+        w->weight_max = SIZE_MAX; /* the topic may take more by the next time */
     return true;
 }
 
-/* A letter is never too large for ever: first it goes alone, then without what the record carried. */
+/* First a letter goes alone, then without what the record carried. When even that is too large, size is not
+   what ails the topic. */
 static void learn_size(struct letter_writer *w)
 {
-    if (w->too_large && w->count > 1)
+    bool alone = w->count == 1, bare = alone && w->letters[0].weight == 0;
+    w->adapted = w->too_large && !bare;
+    if (w->too_large && !alone)
         w->singles = SINGLES;
-    else if (w->too_large && w->count == 1 && w->letters[0].weight > 0)
-        w->weight_max = w->letters[0].weight - 1;
+    else if (w->too_large)
+        w->weight_max = bare ? SIZE_MAX : w->letters[0].weight - 1;
     w->too_large = false;
 }
 
@@ -297,6 +304,11 @@ bool letter_writer_abort(struct letter_writer *w)
     if (!undone)
         close_producer(w);
     return undone;
+}
+
+bool letter_writer_adapted(const struct letter_writer *w)
+{
+    return w->adapted;
 }
 
 const char *letter_writer_trouble(const struct letter_writer *w)

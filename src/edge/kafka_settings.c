@@ -186,14 +186,17 @@ void kafka_log(const rd_kafka_t *client, int level, const char *facility, const 
     /* Broken connections: the owner of the handle hears of them and tells once, not once per broker and
      * attempt. */
     bool connection = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
+    /* ... and of transactions that fail, some of them twice a second. */
+    bool transaction = strcmp(facility, "GETPID") == 0 || strcmp(facility, "TXNERR") == 0 ||
+                       strcmp(facility, "ADDOFFSETS") == 0;
     /* A producer's property on a consumer, or the other way round: the user's properties go to both. */
     bool misplaced =
         strcmp(facility, "CONFWARN") == 0 && (level >= 5 || strstr(text, "will be ignored by this"));
-    enum log_level ours = level <= 2   ? LOG_ERROR
-                          : connection ? LOG_DEBUG
-                          : misplaced  ? LOG_DEBUG
-                          : level <= 4 ? LOG_WARN
-                          : level <= 5 ? LOG_INFO
-                                       : LOG_DEBUG;
+    enum log_level ours = level <= 2                  ? LOG_ERROR
+                          : connection || transaction ? LOG_DEBUG
+                          : misplaced                 ? LOG_DEBUG
+                          : level <= 4                ? LOG_WARN
+                          : level <= 5                ? LOG_INFO
+                                                      : LOG_DEBUG;
     log_write(ours, "kafka", "librdkafka %s: %s", facility, text);
 }

@@ -2,6 +2,7 @@
 
 #include "catalogue_text.h"
 
+#include "causeway/hotlog.h"
 #include "causeway/route.h"
 
 static const char shop[] =
@@ -509,6 +510,36 @@ static void room_names_have_at_most_512_bytes(void **state)
     assert_int_equal(f->routed.deliveries[1].rooms[0].size, 512);
 }
 
+static void a_rejection_points_at_its_place_in_the_value(void **state)
+{
+    static const struct {
+        const char *type; /* of a header; NULL: the value is the record as a whole */
+        const char *value, *pointer;
+    } cases[] = {
+        {NULL, "[]", ""}, {NULL, "{}", "/type"}, {NULL, "{\"type\":\"order.created\"}", "/data"},
+        {NULL, "{\"type\":\"order.created\",\"data\":{\"city_id\":1}}", "/data/user_id"},
+        {NULL, "{\"type\":\"order.beside\",\"data\":{},\"audience\":{\"user\":true}}", "/audience/user"},
+        {NULL,
+            "{\"type\":\"order.people\",\"data\":{\"hall\":1,\"people\":[{\"user\":{\"id\":1}},{\"user\":{}}]"
+            "}}",
+            "/data/people/1/user/id"},
+        {"order.created", "{\"city_id\":{},\"user_id\":1}", "/city_id"},
+        {"order.moved", "{\"order\":{\"to\":{}}}", "/order/to/city"},
+        {"order.shared", "{\"ids\":[1,2,1.5]}", "/ids/2"}, {"order.shared", "{\"ids\":7}", "/ids"},
+        {"order.created", "{", NULL}, {"order.changed", "{}", NULL}, /* the key is no place in the value */
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        begin(f, cases[i].value);
+        if (cases[i].type)
+            add_header(f, "ce_type", cases[i].type);
+        assert_int_not_equal(route_record(f->router, f->catalogue, &f->record, &f->routed), REJECT_NONE);
+        if (cases[i].pointer)
+            assert_slice(f->routed.pointer, cases[i].pointer);
+        assert_int_equal(f->routed.pointer.data != NULL, cases[i].pointer != NULL);
+    }
+}
+
 static void the_number_of_rooms_is_limited(void **state)
 {
     struct fixture *f = *state;
@@ -517,14 +548,14 @@ static void the_number_of_rooms_is_limited(void **state)
     for (int extra = 0; extra < 2; extra++) {
         buffer_clear(&value);
         buffer_add_text(&value, "{\"type\":\"order.shared\",\"data\":{\"ids\":[0");
-        for (int i = 1; i < 65536 + extra; i++)
+        for (int i = 1; i < HOTLOG_ROOMS_MAX + extra; i++)
             buffer_print(&value, ",%d,%d", i, i - 1);
         buffer_add_text(&value, "]}}");
         begin(f, buffer_text(&value));
         enum reject reject = route_record(wide, f->catalogue, &f->record, &f->routed);
-        assert_int_equal(reject, extra ? REJECT_BAD_FIELD : REJECT_NONE);
+        assert_int_equal(reject, extra ? REJECT_TOO_MANY_ROOMS : REJECT_NONE);
         if (!extra)
-            assert_int_equal(f->routed.deliveries[0].room_count, 65536);
+            assert_int_equal(f->routed.deliveries[0].room_count, HOTLOG_ROOMS_MAX);
     }
     buffer_finish(&value);
     router_destroy(wide);
@@ -740,6 +771,7 @@ int main(void)
         routing_test(each_element_of_an_array_gives_a_room),
         routing_test(fields_beside_the_data_are_reached_by_record),
         routing_test(room_names_have_at_most_512_bytes),
+        routing_test(a_rejection_points_at_its_place_in_the_value),
         routing_test(the_number_of_rooms_is_limited),
         routing_test(results_do_not_leak_into_the_next_record),
         routing_test(a_cloudevent_in_structured_mode_says_all_in_its_value),
