@@ -415,7 +415,7 @@ static void *run(void *argument)
             finish_batch(l);
         }
         report(l);
-        if (l->attempts > 0 || l->making)
+        if ((l->attempts > 0 && !letter_writer_adapted(l->writer)) || l->making)
             pause_before_retry(l);
     }
     close_consumer(l);

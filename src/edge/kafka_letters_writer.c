@@ -269,7 +269,7 @@ bool letter_writer_commit(
         return false;
     for (size_t i = 0; i < w->count; i++)
         metric_add(w->letters[i].counter, 1);
-    w->begun = false;
+    w->begun = w->adapted = false;
     w->singles -= w->singles > 0 && w->count > 0;
     if (w->count > 0)
         w->weight_max = SIZE_MAX; /* the topic may take more by the next time */

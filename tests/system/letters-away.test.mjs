@@ -56,19 +56,19 @@ test('as soon as it takes them they are all there, once', async () => {
   box = await openLetterBox(world);
   await box.judged();
   box.assertExactly(wanted);
-  assert.deepEqual(box.letters.map((l) => l.value.toString()).sort(), ['one', 'two']);
   await until('/readyz to say so', async () => (await state()).ok);
   await until('the lag to be gone', async () => (await bridge.metric('causeway_dead_letter_lag_records')) === 0);
 });
 
 test('a letter that is too large for the topic goes without what the record carried, and holds up nobody', async () => {
   await configure('max.message.bytes', '20000');
+  const before = box.letters.length;
   await spoil({ value: `large ${'x'.repeat(30000)}`, key: 'large' });
   for (let i = 0; i < 30; i++) await spoil({ value: `small ${'x'.repeat(1000)}`, key: 'small' });
   await eventsFlow();
   await box.judged();
   box.assertExactly(wanted);
-  const large = box.letters.filter((l) => l.headers['dlq-omitted']);
+  const large = box.letters.slice(before).filter((l) => l.headers['dlq-omitted']);
   assert.equal(large.length, 1);
   assert.ok(Number(large[0].headers['dlq-omitted']) > 30000);
   assert.equal(large[0].value, null);
