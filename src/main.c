@@ -9,6 +9,7 @@ static const struct {
 } commands[] = {
     {"serve", cli_serve, "run the bridge"},
     {"check", cli_check, "check settings and catalogue, and say what is wrong"},
+    {"check-event", cli_check_event, "check captured events against the catalogue"},
     {"token", cli_token, "print a token for development"},
     {"publish", cli_publish, "publish one event, after checking it against the catalogue"},
     {"tail", cli_tail, "connect as a client and print what comes"},
@@ -22,7 +23,7 @@ static void print_help(FILE *out)
           "usage: causeway COMMAND [OPTION]...   (causeway COMMAND --help says more)\n\ncommands:\n",
         out);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
     config_help(&settings);
     fprintf(out, "\nsettings (environment, .env, or --set):\n%s", buffer_text(&settings));
     buffer_finish(&settings);

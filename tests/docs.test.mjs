@@ -69,7 +69,7 @@ test('README lists the settings as causeway --help prints them', () => {
 
 test('README lists the commands that causeway --help prints', () => {
   const commands = tableOf('README.md', 'command', 'what')
-    .map(([cell]) => /^causeway (\w+)$/.exec(cell)?.[1]).filter(Boolean);
+    .map(([cell]) => /^causeway ([\w-]+)$/.exec(cell)?.[1]).filter(Boolean);
   assert.deepEqual(commands, help().commands);
 });
 

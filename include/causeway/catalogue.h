@@ -115,7 +115,8 @@ struct command {
  * document. */
 struct catalogue *catalogue_compile(const struct document *d, struct catalogue_faults *faults);
 /* The same, and besides all that would run but cannot be meant: examples that break their schemas, fields
- * that the payload does not have, events that nobody can receive. */
+ * that the payload does not have, events that nobody can receive. In this
+ * catalogue every channel enforces the schemas it has. */
 struct catalogue *catalogue_check(const struct document *d, struct catalogue_faults *faults);
 void catalogue_faults_finish(struct catalogue_faults *faults);
 struct catalogue *catalogue_hold(struct catalogue *c);

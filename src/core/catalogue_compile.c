@@ -324,8 +324,11 @@ static void compile_document(struct compiler *k)
 static struct catalogue *compile(
     const struct document *d, struct catalogue_faults *faults, void (*examine)(struct compiler *k))
 {
-    struct compiler k = {
-        .document = d, .root = document_root(d, 0), .c = catalogue_create(), .faults = faults};
+    struct compiler k = {.document = d,
+        .root = document_root(d, 0),
+        .c = catalogue_create(),
+        .faults = faults,
+        .strict = examine};
     size_t before = faults->count;
     compile_document(&k);
     if (examine && k.channels)

@@ -82,6 +82,7 @@ struct compiler {
     struct compiled_link *links;
     size_t link_count, link_capacity;
     struct schema_builder *schemas;
+    bool strict; /* every channel enforces what schemas it has: for checks */
 };
 
 /* --- faults and texts --- */

@@ -78,13 +78,17 @@ void compile_begin_schemas(struct compiler *k)
 
 void compile_validation(struct compiler *k, struct channel *ch)
 {
-    ch->topic->validation = read_validation(k, ch);
+    enum validation asked = read_validation(k, ch);
+    ch->topic->validation = k->strict ? VALIDATION_ENFORCE : asked;
     if (ch->topic->validation == VALIDATION_OFF)
         return;
     compile_begin_schemas(k);
     for (size_t i = 0; i < ch->message_count; i++) {
         const struct channel_message *message = &ch->messages[i];
         struct source_message *source = (struct source_message *)topic_find_message(ch->topic, message->type);
-        source->schema = compile_payload(k, message);
+        const struct node *format;
+        bool judged = compile_payload_schema(message->node, &format) && !format;
+        if (asked != VALIDATION_OFF || judged)
+            source->schema = compile_payload(k, message);
     }
 }

@@ -1,0 +1,184 @@
+#include "causeway/catalogue.h"
+#include "causeway/cli.h"
+#include "causeway/json.h"
+#include "causeway/route.h"
+#include "causeway/yaml.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EVENT_MAX = 64 << 20 };
+
+static const char usage[] =
+    "usage: causeway check-event [--catalogue FILE] [--topic TOPIC] FILE|-\n"
+    "Checks captured records as a bridge would whose channels all enforce their schemas. One JSON object per "
+    "line:\n"
+    "  "
+    "{\"topic\":\"orders.v1\",\"key\":\"456\",\"headers\":{\"ce_type\":\"order.created\"},\"value\":{...}}\n"
+    "value may be the JSON itself or its text; lines of kcat -J (payload, headers as a list) are read as "
+    "well.\n"
+    "  --catalogue FILE  the document (default asyncapi/asyncapi.yaml)\n"
+    "  --topic TOPIC     of records that name none\n"
+    "Exit status: 0 all fine, 1 some would be rejected, 2 wrong usage or no such file, 78 faults in the "
+    "catalogue.\n";
+
+struct check {
+    const char *catalogue_path, *topic, *path;
+    struct catalogue *catalogue;
+    struct router *router;
+    struct json json;
+    struct buffer texts[2 * RECORD_HEADERS_MAX + 3]; /* unescaped texts of one record */
+    size_t text_count;
+    size_t line, wrong;
+};
+
+/* A text of the record, kept until the next line; NULL data when the node is no string. */
+static struct slice take_text(struct check *c, uint32_t node)
+{
+    if (json_type(&c->json, node) != JSON_STRING)
+        return (struct slice){0};
+    return json_string(&c->json, node, &c->texts[c->text_count++]);
+}
+
+static uint32_t member(const struct check *c, const char *key)
+{
+    return json_find(&c->json, 0, slice_of(key));
+}
+
+/* A map, or kcat's list in which names and values take turns. */
+static void take_headers(struct check *c, struct record *r)
+{
+    uint32_t headers = member(c, "headers");
+    bool map = json_type(&c->json, headers) == JSON_OBJECT;
+    for (uint32_t i = json_first(&c->json, headers); i != JSON_NONE && r->header_count < RECORD_HEADERS_MAX;
+         i = json_after(&c->json, headers, i)) {
+        uint32_t value = map ? i + 1 : json_after(&c->json, headers, i);
+        if (value == JSON_NONE)
+            return;
+        r->headers[r->header_count++] = (struct record_header){take_text(c, i), take_text(c, value)};
+        i = map ? i : value;
+    }
+}
+
+static void take_record(struct check *c, struct record *r)
+{
+    uint32_t value = member(c, "value");
+    value = value == JSON_NONE ? member(c, "payload") : value;
+    c->text_count = 0;
+    *r = (struct record){.topic = take_text(c, member(c, "topic")), .key = take_text(c, member(c, "key"))};
+    if (!r->topic.data)
+        r->topic = slice_of(c->topic);
+    take_headers(c, r);
+    if (json_type(&c->json, value) == JSON_STRING)
+        r->value = take_text(c, value);
+    else if (json_type(&c->json, value) != JSON_NULL)
+        r->value = json_verbatim(&c->json, value);
+}
+
+static void tell(struct check *c, const char *label, const char *text, struct slice detail)
+{
+    printf(
+        "%s:%zu: %s: %s%s%.*s\n", c->path, c->line, label, text, detail.size ? ": " : "", SLICE_ARGS(detail));
+    c->wrong++;
+}
+
+static void check_line(struct check *c, struct slice line)
+{
+    struct record record;
+    struct routed routed;
+    if (!json_scan(&c->json, line.data, line.size) || json_type(&c->json, 0) != JSON_OBJECT) {
+        tell(c, "no_record", "the line is no JSON object", slice_of(c->json.fault));
+        return;
+    }
+    take_record(c, &record);
+    enum reject reject = route_record(c->router, c->catalogue, &record, &routed);
+    if (reject == REJECT_IGNORED && !catalogue_find_topic(c->catalogue, record.topic))
+        tell(c, "unknown_topic", "no channel of the catalogue has this topic", record.topic);
+    else if (reject != REJECT_NONE)
+        tell(c, reject_label(reject), reject_text(reject), routed.detail);
+}
+
+static int check_lines(struct check *c, FILE *file)
+{
+    char *text = NULL;
+    size_t capacity = 0, records = 0;
+    for (ssize_t size; (size = getline(&text, &capacity, file)) > 0;) {
+        c->line++;
+        while (size > 0 && strchr(" \t\r\n", text[size - 1]))
+            size--;
+        if (size == 0)
+            continue;
+        records++;
+        check_line(c, (struct slice){text, (size_t)size});
+    }
+    free(text);
+    printf("%zu events, %zu would be rejected\n", records, c->wrong);
+    return c->wrong > 0;
+}
+
+static bool load(struct check *c)
+{
+    struct buffer fault = {0};
+    struct catalogue_faults faults = {0};
+    struct document *document = yaml_document_load(c->catalogue_path, &fault);
+    c->catalogue = document ? catalogue_check(document, &faults) : NULL;
+    if (!c->catalogue)
+        fprintf(stderr, "%s%s%s", buffer_text(&faults.text), buffer_text(&fault), document ? "" : "\n");
+    catalogue_faults_finish(&faults);
+    document_destroy(document);
+    buffer_finish(&fault);
+    return c->catalogue != NULL;
+}
+
+static int run(struct check *c)
+{
+    bool standard = strcmp(c->path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(c->path, "re");
+    if (!file) {
+        fprintf(stderr, "causeway: %s: %s\n", c->path, strerror(errno));
+        return EXIT_USAGE;
+    }
+    int status = EXIT_SETTINGS;
+    if (load(c)) {
+        c->router = router_create(EVENT_MAX);
+        status = check_lines(c, file);
+    }
+    if (!standard)
+        (void)fclose(file);
+    router_destroy(c->router);
+    catalogue_release(c->catalogue);
+    json_finish(&c->json);
+    for (size_t i = 0; i < sizeof c->texts / sizeof *c->texts; i++)
+        buffer_finish(&c->texts[i]);
+    return status;
+}
+
+int cli_check_event(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"catalogue", required_argument, NULL, 'c'},
+        {"topic", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    static struct check c = {.catalogue_path = "asyncapi/asyncapi.yaml"};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'c')
+            c.catalogue_path = optarg;
+        else if (option == 't')
+            c.topic = optarg;
+        else {
+            fputs(usage, option == 'h' ? stdout : stderr);
+            return option == 'h' ? 0 : EXIT_USAGE;
+        }
+    }
+    if (argc - optind != 1) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    c.path = argv[optind];
+    return run(&c);
+}
