@@ -56,4 +56,10 @@ void compile_command(struct compiler *k, struct slice name, const struct node *n
         compile_fault(
             k, node, "two operations receive '%.*s' here; one of them must do", SLICE_ARGS(command->type));
     command->index = compile_index(k, node, k->c->command_count++);
+    if (!ch->twin)
+        return;
+    struct command *twin = &k->c->commands[k->c->command_count];
+    *twin = *command;
+    twin->lane = ch->twin->index;
+    twin->index = compile_index(k, node, k->c->command_count++);
 }

@@ -201,7 +201,7 @@ static enum dialect dialect_of(struct compiler *k, const struct channel *ch)
 /* The member that holds the payload, beside the members that the bridge writes itself. */
 static struct slice payload_key(struct compiler *k, const struct channel *ch)
 {
-    static const char *const known[] = {"dialect", "payload", "traceparent", NULL};
+    static const char *const known[] = {"dialect", "namespace", "payload", "traceparent", NULL};
     static const char *const taken[] = {
         "type", "id", "time", "cursor", "redelivered", "backfill", "traceparent"};
     const struct node *extension = node_find(ch->node, "x-causeway"), *name = node_find(extension, "payload");
@@ -218,6 +218,24 @@ static struct slice payload_key(struct compiler *k, const struct channel *ch)
     return key.size > 0 ? catalogue_copy(k->c, key) : SLICE("data");
 }
 
+/* One channel may serve both kinds of clients: a second lane then gets all that the first one gets. */
+static void compile_twin(struct compiler *k, struct channel *ch)
+{
+    const struct node *extension = node_find(ch->node, "x-causeway");
+    if (!compile_flag(k, extension, "namespace"))
+        return;
+    if (ch->lane->dialect == DIALECT_SOCKETIO ||
+        catalogue_find_lane(k->c, DIALECT_SOCKETIO, ch->lane->address))
+        compile_fault(k, node_find(extension, "namespace"),
+            "namespace '%.*s' is there already; one channel makes it", SLICE_ARGS(ch->lane->address));
+    struct lane *twin = &k->c->lanes[k->c->lane_count];
+    *twin = *ch->lane;
+    twin->index = compile_index(k, ch->node, k->c->lane_count++);
+    twin->dialect = DIALECT_SOCKETIO;
+    twin->payload_key = SLICE("data");
+    ch->twin = twin;
+}
+
 static void compile_lane(struct compiler *k, struct channel *ch, struct slice address)
 {
     if (address.data[0] != '/')
@@ -230,6 +248,7 @@ static void compile_lane(struct compiler *k, struct channel *ch, struct slice ad
     lane->payload_key = payload_key(k, ch);
     lane->traceparent = compile_flag(k, node_find(ch->node, "x-causeway"), "traceparent");
     ch->lane = lane;
+    compile_twin(k, ch);
 }
 
 /* --- all channels --- */
@@ -275,7 +294,7 @@ void compile_channels(struct compiler *k)
     size_t count = node_count(channels);
     k->channels = catalogue_allocate(k->c, count, sizeof *k->channels);
     k->c->topics = catalogue_allocate(k->c, count, sizeof *k->c->topics);
-    k->c->lanes = catalogue_allocate(k->c, count, sizeof *k->c->lanes);
+    k->c->lanes = catalogue_allocate(k->c, 2 * count, sizeof *k->c->lanes);
     for (size_t i = 0; i < count; i++) {
         struct channel *ch = &k->channels[k->channel_count];
         *ch = (struct channel){.key = node_key(channels, i),

@@ -60,6 +60,7 @@ struct channel {
     enum channel_kind kind;
     struct topic *topic; /* of a Kafka channel */
     struct lane *lane;   /* of a WebSocket channel */
+    struct lane *twin;   /* the same events for Socket.IO clients, in the namespace of its address; or NULL */
     struct channel_message *messages;
     size_t message_count;
 };

@@ -205,6 +205,24 @@ static void compile_rooms_of(struct compiler *k, struct operation *op, const str
     op->except = compile_targets(k, node_find(extension, "except"), "except", op->lane, &op->except_count);
 }
 
+/* The same operation on the channel's other lane. */
+static void add_twin(
+    struct compiler *k, const struct operation *op, const struct lane *lane, const struct node *node)
+{
+    struct operation *twin = &k->c->operations[k->c->operation_count];
+    *twin = *op;
+    twin->index = compile_index(k, node, k->c->operation_count++);
+    twin->lane = lane->index;
+    size_t count = k->link_count;
+    for (size_t i = 0; i < count; i++) {
+        struct compiled_link link = k->links[i];
+        if (link.operation != op)
+            continue;
+        link.operation = twin;
+        add_link(k, link);
+    }
+}
+
 static void compile_sending(
     struct compiler *k, struct slice name, const struct node *node, struct channel *ch)
 {
@@ -223,6 +241,8 @@ static void compile_sending(
     op->ephemeral = compile_flag(k, extension, "ephemeral");
     compile_from(k, op, node, extension);
     compile_rooms_of(k, op, extension);
+    if (ch->twin)
+        add_twin(k, op, ch->twin, node);
 }
 
 static void compile_operation(
@@ -277,8 +297,8 @@ void compile_operations(struct compiler *k)
         compile_fault(k, operations, "operations is no map; it maps names to operations");
         return;
     }
-    k->c->operations = catalogue_allocate(k->c, node_count(operations), sizeof *k->c->operations);
-    k->c->commands = catalogue_allocate(k->c, node_count(operations), sizeof *k->c->commands);
+    k->c->operations = catalogue_allocate(k->c, 2 * node_count(operations), sizeof *k->c->operations);
+    k->c->commands = catalogue_allocate(k->c, 2 * node_count(operations), sizeof *k->c->commands);
     for (size_t i = 0; i < node_count(operations); i++)
         compile_operation(k, node_key(operations, i), node_value(operations, i), operations);
     for (size_t i = 0; i < k->c->topic_count; i++) {

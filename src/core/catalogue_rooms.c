@@ -168,12 +168,14 @@ static void compile_rule(struct compiler *k, const struct room_pattern *pattern,
 
 static void compile_lanes(struct compiler *k, struct room_pattern *pattern, const struct node *channels)
 {
-    uint16_t *lanes = catalogue_allocate(k->c, compile_items(channels), sizeof *lanes);
+    uint16_t *lanes = catalogue_allocate(k->c, 2 * compile_items(channels), sizeof *lanes);
     for (size_t i = 0; i < compile_items(channels); i++) {
         struct channel *ch = compile_match_channel(k, compile_item_raw(channels, i));
         if (ch && ch->kind == CHANNEL_WEBSOCKET && ch->lane)
             lanes[pattern->lane_count++] = ch->lane->index;
-        else if (!ch || ch->kind == CHANNEL_OTHER || ch->kind == CHANNEL_KAFKA)
+        if (ch && ch->twin)
+            lanes[pattern->lane_count++] = ch->twin->index;
+        if (!ch || ch->kind == CHANNEL_OTHER || ch->kind == CHANNEL_KAFKA)
             compile_fault(k, channels,
                 "room '%.*s' is on a channel that is no WebSocket channel; channels names some or is left "
                 "out",

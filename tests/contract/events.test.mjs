@@ -3,6 +3,8 @@
 // Who has a right is worked out by lib/audience.mjs from the document and the database.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { io } from 'socket.io-client';
 import { messageOf, readCatalogue, validator } from '../../tools/catalogue.mjs';
 import { openWorld, token } from '../system/lib/bridge.mjs';
 import { connect } from '../system/lib/client.mjs';
@@ -48,6 +50,16 @@ const deliveries = records.flatMap((record) => record.operations.map((operation)
 
 const people = await Promise.all((await world.sql('SELECT id FROM users ORDER BY id')).map(({ id }) => rights.person(id)));
 
+// The official Socket.IO client, where the channel is a namespace too.
+async function openSocket(lane, user, joined) {
+  const socket = io(`http://127.0.0.1:${bridge.port}${lane.address}`, { auth: { token: token({ sub: user }) }, forceNew: true });
+  socket.events = [];
+  socket.onAny((type, ...values) => socket.events.push({ type, values }));
+  await new Promise((done, failed) => { socket.once('connect', done).once('connect_error', failed); });
+  for (const roomId of joined) assert.deepEqual(await socket.emitWithAck('join-room', { roomId }), { ok: true, roomId });
+  return socket;
+}
+
 async function standOn(lane, person) {
   const user = person['user.id'];
   const asked = new Set(deliveries.filter((d) => d.lane === lane).flatMap((d) => d.rooms));
@@ -58,7 +70,8 @@ async function standOn(lane, person) {
   const cut = await connect(bridge, { user, path: lane.address });
   for (const room of joined) await live.ask({ type: 'join-room', [lane.payload]: { roomId: room } }, 'room-joined');
   cut.terminate();
-  return { user, lane, rooms, joined, live, cursor: cut.welcome.cursor };
+  const socket = lane.channel['x-causeway']?.namespace ? await openSocket(lane, user, joined) : null;
+  return { user, lane, rooms, joined, live, socket, cursor: cut.welcome.cursor };
 }
 
 const places = (await Promise.all(lanes.map((lane) => Promise.all(people.map((person) => standOn(lane, person)))))).flat();
@@ -80,11 +93,15 @@ const FOR_ALL = ['everyone', 'feed-public'];
 
 const received = (client, { type, record }) => client.messages.filter((message) => message.type === type && message.id?.startsWith(record.id));
 
+const receivedBy = (socket, { type, record }) => (socket?.events ?? [])
+  .filter((event) => event.type === type && isDeepStrictEqual(event.values, [record.payload]));
+
 const missing = () => deliveries.flatMap((delivery) => theirs(delivery)
-  .filter(({ live }) => received(live, delivery).length === 0).map(({ user }) => `${delivery.record.name} as ${delivery.type} to ${user}`));
+  .filter(({ live, socket }) => received(live, delivery).length === 0 || (socket && receivedBy(socket, delivery).length === 0)).map(({ user }) => `${delivery.record.name} as ${delivery.type} to ${user}`));
 const late = await until('everybody to have what is theirs', () => missing().length === 0, { timeout: 15000 }).then(() => [], missing);
 // What one loop delivers it delivers in one turn, to everybody; and on one connection the answer comes behind it.
 await Promise.all(places.map(({ live }) => live.ask({ type: 'ping' }, 'pong')));
+await Promise.all(places.map(({ socket }) => socket?.emitWithAck('ping', {})));
 
 async function comeBack(place) {
   const query = { cursor: place.cursor, rooms: place.joined.join(',') };
@@ -106,7 +123,8 @@ describe('every example of what services publish', () => {
       const [right, wrong] = [theirs(delivery), others(delivery)];
       assert.ok(right.length > 0, 'somebody among the example rows gets it');
       assert.ok(wrong.length > 0 || delivery.rooms.some((room) => FOR_ALL.includes(room)), 'somebody does not');
-      for (const { user, live, resumed } of right) {
+      for (const { user, live, socket, resumed } of right) {
+        if (socket) assert.equal(receivedBy(socket, delivery).length, 1, `${user} gets it once by Socket.IO`);
         const [event, ...more] = received(live, delivery);
         assert.ok(event, `${user} gets it`);
         assert.equal(more.length, 0, `${user} gets it once`);
@@ -116,7 +134,8 @@ describe('every example of what services publish', () => {
         assert.deepEqual(again.map(({ id }) => id), operation.route.ephemeral ? [] : [event.id], `${user} gets it after a cut`);
         for (const message of again) assert.deepEqual(describedBy(message), [], `${user} gets it after a cut as described`);
       }
-      for (const { user, live, resumed } of wrong) {
+      for (const { user, live, socket, resumed } of wrong) {
+        assert.deepEqual(receivedBy(socket, delivery), [], `${user} has no right to it by Socket.IO`);
         assert.deepEqual([...received(live, delivery), ...received(resumed, delivery)], [], `${user} has no right to it`);
       }
     });
@@ -213,6 +232,9 @@ describe('rooms on request', () => {
 });
 
 test('the bridge ends in good health', async () => {
-  for (const { live, resumed } of places) for (const client of [live, resumed]) client.terminate();
+  for (const { live, socket, resumed } of places) {
+    for (const client of [live, resumed]) client.terminate();
+    socket?.disconnect();
+  }
   await world.finish();
 });
