@@ -214,6 +214,8 @@ void worker_create(struct worker *w, struct bridge *b)
     w->roster = roster_create();
     w->timeline = timeline_create(loop_now(w->loop), hotlog_head(logs[0]));
     w->lookups = rights_lookups_create(w);
+    for (unsigned i = 0; i < b->journal_count; i++)
+        fanout_lend_bases(w->fanout, i, journal_bases(b->journals[i]));
     struct client_settings client = {
         .roster = w->roster,
         .services = &services,

@@ -120,7 +120,7 @@ bool client_enter(struct client *c, uint64_t session, unsigned log, uint64_t pos
 /* The cursor that goes with a ping, when the client is at the head; 0: none. */
 size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
 
-/* A cursor of where the client's session stands, in whichever log; 0: what follows may be repeats. */
+/* A cursor of where the client's session stands, in whichever log; 0: nowhere. */
 size_t client_place_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
 
 bool client_is_attached(const struct client *c);

@@ -4,9 +4,12 @@
    It names the newest acknowledged checkpoint that precedes the place, and the way from there: in the log
    that minted it (by nonce) a number of entries, which is exact; elsewhere, offsets. `steps` list how far
    single partitions have moved since the checkpoint: so much has surely been dealt with. When they are
-   `complete`, that is all, but for the record of the first step, of which other events may have gone out
-   before. Otherwise there was no room for all of them, and `spread` bounds how far any partition has moved:
-   what lies beyond it can be no repeat. */
+   `complete`, that is all. Otherwise there was no room for all of them, or it is not known, and `spread`
+   bounds how far any partition has moved: what lies beyond it can be no repeat. When the cursor is not
+   `whole`, it stands amid the record that its first step leads to: some events of it may have gone out.
+
+   One that is not `placed` means offsets only, since its holder came into the log from elsewhere
+   (cursor_rebase.h). */
 #pragma once
 
 #include "causeway/checkpoint.h"
@@ -25,9 +28,9 @@ struct cursor_step {
 struct cursor {
     uint64_t nonce;
     int64_t checkpoint; /* offset in the checkpoint topic */
-    uint64_t ahead;     /* entries since the checkpoint's sequence */
+    uint64_t ahead;     /* entries since the checkpoint's sequence; 0 when not placed */
     uint64_t spread;
-    bool complete;
+    bool complete, whole, placed;
     struct cursor_step steps[CURSOR_STEPS_MAX];
     size_t step_count;
 };
@@ -62,8 +65,16 @@ void cursor_mint_acknowledged(struct cursor_mint *m, uint64_t tag, int64_t offse
 /* Has anything moved since the last checkpoint was taken? */
 bool cursor_mint_moved(const struct cursor_mint *m);
 
-/* The cursor of the place before entry `sequence`, the writer having dealt with everything before.
-   `partition` and `offset`: those of the record whose entries are being written (offsets are sparse: it may
-   lie beyond the place), or PARTITION_NONE. 0: no checkpoint is acknowledged yet. */
-size_t cursor_mint_stamp(const struct cursor_mint *m, uint64_t sequence, uint32_t partition, int64_t offset,
+/* The record whose entries are being written. Offsets are sparse: it may lie beyond the place. */
+struct cursor_record {
+    uint32_t partition;
+    int64_t offset;
+    bool ended; /* nothing of it follows the place */
+};
+
+/* The cursor of the place before entry `sequence`, the writer having dealt with everything before; `at` may
+ * be NULL. 0: no checkpoint is acknowledged yet. */
+size_t cursor_mint_stamp(const struct cursor_mint *m, uint64_t sequence, const struct cursor_record *at,
     char out[CURSOR_TEXT_MAX + 1]);
+/* The place of the newest acknowledged checkpoint; lent until the next call that changes something. */
+const int64_t *cursor_mint_base(const struct cursor_mint *m, uint32_t *count);

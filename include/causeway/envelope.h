@@ -34,11 +34,13 @@ void envelope_begin_plain(struct envelope *e, const struct lane *lane, const cha
 void envelope_write(const struct envelope *e, char *out); /* e->size bytes */
 
 enum envelope_variant { ENVELOPE_REPLAYED, ENVELOPE_REDELIVERED, ENVELOPE_BACKFILL };
-enum { ENVELOPE_VARIANT_EXTRA = 64 };
+enum { ENVELOPE_VARIANT_EXTRA = 128 };
 
-/* Appends the variant of a frame that envelope_write wrote: no cursor, and marked. */
+/* The cursor in a frame that envelope_write wrote; empty: it has none. */
+struct slice envelope_cursor(struct slice frame, size_t tail_size);
+/* Appends the variant of such a frame: with another cursor (empty: none), and marked. */
 void envelope_add_variant(struct buffer *out, struct slice frame, size_t header_size, size_t tail_size,
-    enum envelope_variant variant);
+    enum envelope_variant variant, struct slice cursor);
 
 /* The event's id: the same on any instance and at any repeat, another one under another operation, and
    another one when the topic was deleted and made again. "topic:partition:offset:hash of record time and

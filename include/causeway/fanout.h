@@ -7,8 +7,8 @@
  */
 #pragma once
 
+#include "causeway/cursor_rebase.h"
 #include "causeway/hotlog.h"
-#include "causeway/origin.h"
 
 #include <sys/uio.h>
 
@@ -37,6 +37,8 @@ struct transport_hooks {
 
 struct fanout *fanout_create(struct hotlog *const *logs, size_t log_count, struct rooms *rooms);
 void fanout_destroy(struct fanout *f); /* its sessions have been destroyed */
+/* With this log's bases, those who come into it from elsewhere get cursors too. Before the first turn. */
+void fanout_lend_bases(struct fanout *f, unsigned log, struct cursor_bases *bases);
 
 /* One turn: new entries to the live sessions, then a bounded share of work for those behind. true: there is
  * more to do. */
@@ -75,7 +77,8 @@ struct session *session_side(struct session *main);
 void session_set_side_position(struct session *side, uint64_t position);
 void session_join_all_of(struct session *s, const struct session *other);
 void session_hold(struct session *s);
-/* Only one that stands in the hot log can be held; another first has to arrive there. */
+/* Only one that stands in the hot log, at or beyond where it was elsewhere, can be held; another first has to
+ * arrive there. */
 bool session_can_be_held(const struct session *s);
 void session_release(struct session *s);
 
@@ -93,10 +96,12 @@ size_t session_rooms(const struct session *s);
 
 /* The socket takes bytes again. */
 void session_writable(struct session *s);
-/* At the head of the hot log, with nothing to be marked any more: the log's latest cursor holds for it. */
-bool session_is_live(const struct session *s);
-/* Where it stands, in whichever log. false: nowhere, or what follows may be repeats. */
+bool session_is_live(const struct session *s); /* at the head of the hot log */
+/* Where it stands, in whichever log. false: nowhere. */
 bool session_place(const struct session *s, unsigned *log, uint64_t *position);
+/* `plain`, a cursor of the log's place where the session stands, as it is for this session; returns the
+ * length. */
+size_t session_cursor(struct session *s, struct slice plain, char out[CURSOR_TEXT_MAX + 1]);
 bool session_is_side(const struct session *s);
 uint64_t session_until(
     const struct session *s); /* side walks: where they end in the hot log; else HOTLOG_NOWHERE */

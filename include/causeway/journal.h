@@ -4,7 +4,7 @@
    sweeps); the others to any. */
 #pragma once
 
-#include "causeway/cursor.h"
+#include "causeway/cursor_rebase.h"
 #include "causeway/hotlog.h"
 #include "causeway/resume.h"
 #include "causeway/route.h"
@@ -17,7 +17,8 @@ struct journal *journal_create(const struct hotlog_settings *settings, struct ro
     struct partitions *partitions, uint64_t nonce);
 void journal_destroy(struct journal *j);
 struct hotlog *journal_log(struct journal *j);
-uint64_t journal_nonce(const struct journal *j); /* any thread */
+uint64_t journal_nonce(const struct journal *j);       /* any thread */
+struct cursor_bases *journal_bases(struct journal *j); /* lent */
 
 /* --- writer --- */
 

@@ -60,9 +60,19 @@ static bool add_plain(struct chunk *c, const struct hotlog_entry *e, uint64_t se
     return true;
 }
 
-/* A frame as it is for one who comes from elsewhere: left out, marked, and in any case without the cursor,
-   which would promise that nothing behind it can be a repeat. false: the chunk is full. */
-static bool add_compared(struct chunk *c, const struct hotlog_entry *e, uint64_t sequence)
+/* The frame's cursor promises that nothing behind it can be a repeat, which does not hold for one who comes
+ * from elsewhere. */
+static size_t cursor_for(
+    struct fanout *f, const struct chunk *c, const struct hotlog_entry *e, char out[CURSOR_TEXT_MAX + 1])
+{
+    struct slice plain = envelope_cursor((struct slice){e->frame, e->frame_size}, e->tail_size);
+    struct cursor_rebase *rebase = f->views[c->log].rebase;
+    return rebase && plain.size > 0 && !c->side ? cursor_rebase(rebase, plain, c->origin, out) : 0;
+}
+
+/* A frame as it is for one who comes from elsewhere: left out, marked, with a cursor of its own. false: the
+ * chunk is full. */
+static bool add_compared(struct fanout *f, struct chunk *c, const struct hotlog_entry *e, uint64_t sequence)
 {
     const struct origin *o = c->origin;
     if (e->offset < origin_skip(o, e->partition) || origin_stops(o, e->partition, e->offset))
@@ -74,20 +84,22 @@ static bool add_compared(struct chunk *c, const struct hotlog_entry *e, uint64_t
     enum envelope_variant variant = c->side                                    ? ENVELOPE_BACKFILL
                                     : e->offset < origin_mark(o, e->partition) ? ENVELOPE_REDELIVERED
                                                                                : ENVELOPE_REPLAYED;
+    char cursor[CURSOR_TEXT_MAX + 1];
     struct slice frame = {e->frame, e->frame_size};
     if (e->uniform)
         buffer_add_slice(&c->text, frame);
     else
-        envelope_add_variant(&c->text, frame, e->head_size, e->tail_size, variant);
+        envelope_add_variant(&c->text, frame, e->head_size, e->tail_size, variant,
+            (struct slice){cursor, cursor_for(f, c, e, cursor)});
     note_frame(c, c->text.size - before, sequence);
     return true;
 }
 
-static bool add(struct chunk *c, const struct hotlog_entry *e, uint64_t sequence)
+static bool add(struct fanout *f, struct chunk *c, const struct hotlog_entry *e, uint64_t sequence)
 {
     if (e->ephemeral && !c->live)
         return true;
-    return c->origin ? add_compared(c, e, sequence) : add_plain(c, e, sequence);
+    return c->origin ? add_compared(f, c, e, sequence) : add_plain(c, e, sequence);
 }
 
 static void chunk_close(struct chunk *c)
@@ -108,7 +120,7 @@ static bool build_shared(struct fanout *f, struct chunk *c, uint32_t room)
         struct hotlog_entry e = hotlog_get(log, run.at[i]);
         if (e.except_count > 0)
             return false;
-        if (i == CHUNK_LOOKS ? !chunk_end(c, run.at[i]) : !add(c, &e, run.at[i]))
+        if (i == CHUNK_LOOKS ? !chunk_end(c, run.at[i]) : !add(f, c, &e, run.at[i]))
             break;
     }
     c->room = room;
@@ -180,7 +192,8 @@ static void build_own(struct fanout *f, struct chunk *c, const struct session *s
         uint64_t sequence = top->run.at[0];
         if (sequence != last) {
             struct hotlog_entry e = hotlog_get(log, sequence);
-            if (looks++ == CHUNK_LOOKS ? !chunk_end(c, sequence) : !left_out(s, &e) && !add(c, &e, sequence))
+            if (looks++ == CHUNK_LOOKS ? !chunk_end(c, sequence)
+                                       : !left_out(s, &e) && !add(f, c, &e, sequence))
                 break;
             last = sequence;
         }

@@ -249,20 +249,20 @@ size_t client_cursor(struct client *c, uint64_t position, char out[CURSOR_TEXT_M
     return c->settings.services->cursor(c->settings.services_owner, 0, position, out);
 }
 
-size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
-{
-    if (c->state != CLIENT_ATTACHED || !session_is_live(c->session))
-        return 0;
-    return client_cursor(c, session_position(c->session), out);
-}
-
 size_t client_place_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
 {
     unsigned log;
     uint64_t position;
+    char plain[CURSOR_TEXT_MAX + 1];
     if (c->state != CLIENT_ATTACHED || !session_place(c->session, &log, &position))
         return 0;
-    return c->settings.services->cursor(c->settings.services_owner, log, position, out);
+    size_t size = c->settings.services->cursor(c->settings.services_owner, log, position, plain);
+    return size > 0 ? session_cursor(c->session, (struct slice){plain, size}, out) : 0;
+}
+
+size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
+{
+    return c->session && session_is_live(c->session) ? client_place_cursor(c, out) : 0;
 }
 
 bool client_is_attached(const struct client *c)

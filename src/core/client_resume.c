@@ -334,11 +334,11 @@ void client_located(struct client *c, uint64_t tag, const struct client_location
         place_side(c, c->sides, location);
 }
 
-static void tell_resumed(struct client *c, const struct session *s)
+static void tell_resumed(struct client *c)
 {
     c->resuming = false;
     char cursor[CURSOR_TEXT_MAX + 1];
-    size_t size = session_is_live(s) ? client_cursor(c, session_position(s), cursor) : 0;
+    size_t size = client_ping_cursor(c, cursor);
     c->hooks->emit(c->owner, "resumed", SLICE("{}"), (struct slice){cursor, size});
 }
 
@@ -349,6 +349,6 @@ void client_arrived(struct client *c, struct session *s)
         return;
     }
     if (c->resuming)
-        tell_resumed(c, s);
+        tell_resumed(c);
     client_side_begin(c);
 }

@@ -4,10 +4,14 @@
 #include "causeway/map.h"
 #include "causeway/varint.h"
 
-/* version, nonce (6 bytes), then varints: checkpoint, ahead, spread with its lowest bit for `complete`, and
+/* version, nonce (6 bytes), then varints: checkpoint, ahead, spread with its lowest bits for the flags, and
    pairs (part, moved); last 2 bytes of a check sum, so that a cursor that was cut or mistyped is not taken
    for another one. In base64url that is 64 bytes at most. */
 enum {
+    COMPLETE = 1,
+    WHOLE = 2,
+    PLACED = 4,
+    FLAG_BITS = 3,
     BINARY_MAX = CURSOR_TEXT_MAX * 3 / 4,
     NONCE_BYTES = NONCE_BITS / 8,
     SUM_BYTES = 2,
@@ -27,7 +31,8 @@ static size_t put_head(const struct cursor *c, bool complete, unsigned char *out
         out[n++] = (unsigned char)(c->nonce >> (8 * i));
     n += varint_put(out + n, (uint64_t)c->checkpoint);
     n += varint_put(out + n, c->ahead);
-    return n + varint_put(out + n, c->spread << 1 | complete);
+    unsigned flags = (complete ? COMPLETE : 0) | (c->whole ? WHOLE : 0) | (c->placed ? PLACED : 0);
+    return n + varint_put(out + n, c->spread << FLAG_BITS | flags);
 }
 
 static size_t put_step(const struct cursor_step *step, unsigned char *out)
@@ -65,8 +70,10 @@ static bool decode_body(struct slice in, struct cursor *out)
         !varint_take(&in, &out->spread))
         return false;
     out->checkpoint = (int64_t)checkpoint;
-    out->complete = out->spread & 1;
-    out->spread >>= 1;
+    out->complete = out->spread & COMPLETE;
+    out->whole = out->spread & WHOLE;
+    out->placed = out->spread & PLACED;
+    out->spread >>= FLAG_BITS;
     while (in.size > 0) {
         uint64_t part, moved;
         if (out->step_count == CURSOR_STEPS_MAX || !varint_take(&in, &part) || part >= PARTITIONS_MAX ||

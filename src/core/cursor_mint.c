@@ -163,7 +163,21 @@ void cursor_mint_acknowledged(struct cursor_mint *m, uint64_t tag, int64_t offse
             note_moved(m, i);
 }
 
-size_t cursor_mint_stamp(const struct cursor_mint *m, uint64_t sequence, uint32_t partition, int64_t offset,
+/* The step of the record at hand comes first. One of a partition that the checkpoint does not know cannot be
+ * listed. */
+static void step_into(const struct cursor_mint *m, const struct cursor_record *at, struct cursor *c)
+{
+    CHECK(at->partition < m->count);
+    uint64_t moved = (uint64_t)(at->offset - base_of(m, at->partition)) + at->ended;
+    c->spread = moved > c->spread ? moved : c->spread;
+    c->spread += !at->ended; /* it is not counted as dealt with, but parts of it have gone out */
+    if (at->partition < m->current.count)
+        c->steps[c->step_count++] = (struct cursor_step){at->partition, moved};
+    else
+        c->complete = false;
+}
+
+size_t cursor_mint_stamp(const struct cursor_mint *m, uint64_t sequence, const struct cursor_record *at,
     char out[CURSOR_TEXT_MAX + 1])
 {
     if (m->current.offset < 0)
@@ -174,18 +188,13 @@ size_t cursor_mint_stamp(const struct cursor_mint *m, uint64_t sequence, uint32_
         .ahead = sequence - m->current.sequence,
         .spread = m->spread,
         .complete = !m->more_moved,
+        .whole = !at || at->ended,
+        .placed = true,
     };
-    if (partition != PARTITION_NONE) {
-        CHECK(partition < m->count);
-        uint64_t moved = (uint64_t)(offset - base_of(m, partition));
-        c.spread = moved > c.spread ? moved : c.spread;
-        if (partition < m->current.count)
-            c.steps[c.step_count++] = (struct cursor_step){partition, moved};
-        else
-            c.complete = false;
-    }
+    if (at)
+        step_into(m, at, &c);
     for (size_t i = 0; i < m->moved_count; i++) {
-        if (m->moved[i] == partition)
+        if (at && m->moved[i] == at->partition)
             continue;
         if (c.step_count == CURSOR_STEPS_MAX) {
             c.complete = false;
@@ -193,8 +202,13 @@ size_t cursor_mint_stamp(const struct cursor_mint *m, uint64_t sequence, uint32_
         }
         c.steps[c.step_count++] = (struct cursor_step){m->moved[i], moved_since(m, m->moved[i])};
     }
-    c.spread++; /* the record at hand is not counted as dealt with, but parts of it have gone out */
     return cursor_encode(&c, out);
+}
+
+const int64_t *cursor_mint_base(const struct cursor_mint *m, uint32_t *count)
+{
+    *count = m->current.count;
+    return m->current.next;
 }
 
 bool cursor_mint_moved(const struct cursor_mint *m)

@@ -147,18 +147,37 @@ void envelope_write(const struct envelope *e, char *out)
     memcpy(out + e->size - e->tail_size, e->tail, e->tail_size);
 }
 
-void envelope_add_variant(struct buffer *out, struct slice frame, size_t header_size, size_t tail_size,
-    enum envelope_variant variant)
+static const struct slice cursor_before = {",\"cursor\":\"", 11}, cursor_behind = {"\"}", 2};
+
+struct slice envelope_cursor(struct slice frame, size_t tail_size)
 {
-    static const struct slice tails[] = {
-        [ENVELOPE_REPLAYED] = {"}", 1},
-        [ENVELOPE_REDELIVERED] = {",\"redelivered\":true}", 20},
-        [ENVELOPE_BACKFILL] = {",\"redelivered\":true,\"backfill\":true}", 36},
+    struct slice tail = {frame.data + frame.size - tail_size, tail_size};
+    if (!slice_starts(tail, cursor_before))
+        return (struct slice){NULL, 0};
+    return (struct slice){
+        tail.data + cursor_before.size, tail.size - cursor_before.size - cursor_behind.size};
+}
+
+void envelope_add_variant(struct buffer *out, struct slice frame, size_t header_size, size_t tail_size,
+    enum envelope_variant variant, struct slice cursor)
+{
+    static const struct slice marks[] = {
+        [ENVELOPE_REPLAYED] = {"", 0},
+        [ENVELOPE_REDELIVERED] = {",\"redelivered\":true", 19},
+        [ENVELOPE_BACKFILL] = {",\"redelivered\":true,\"backfill\":true", 35},
     };
     struct slice body = {frame.data + header_size, frame.size - header_size - tail_size};
+    size_t tail =
+        marks[variant].size + (cursor.size > 0 ? cursor_before.size + cursor.size + cursor_behind.size : 1);
     char header[FRAME_HEADER_MAX];
-    size_t size = frame_header(header, FRAME_TEXT, body.size + tails[variant].size);
-    buffer_add(out, header, size);
+    buffer_add(out, header, frame_header(header, FRAME_TEXT, body.size + tail));
     buffer_add_slice(out, body);
-    buffer_add_slice(out, tails[variant]);
+    buffer_add_slice(out, marks[variant]);
+    if (cursor.size > 0) {
+        buffer_add_slice(out, cursor_before);
+        buffer_add_slice(out, cursor);
+        buffer_add_slice(out, cursor_behind);
+    } else {
+        buffer_add_byte(out, '}');
+    }
 }

@@ -27,11 +27,19 @@ struct fanout *fanout_create(struct hotlog *const *logs, size_t log_count, struc
     return f;
 }
 
+void fanout_lend_bases(struct fanout *f, unsigned log, struct cursor_bases *bases)
+{
+    CHECK(log < f->view_count && !f->views[log].rebase);
+    f->views[log].rebase = cursor_rebase_create(bases);
+}
+
 void fanout_destroy(struct fanout *f)
 {
     if (!f)
         return;
     CHECK(f->sessions == 0);
+    for (size_t i = 0; i < f->view_count; i++)
+        cursor_rebase_destroy(f->views[i].rebase);
     for (size_t i = 0; i < MEMO_SLOTS; i++)
         chunk_finish(&f->memo[i]);
     chunk_finish(f->own);

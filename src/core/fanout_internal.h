@@ -71,6 +71,7 @@ struct queue {
 struct view {
     struct hotlog *log;
     struct hotlog_reader *reader;
+    struct cursor_rebase *rebase; /* NULL: who comes from elsewhere gets no cursors */
     uint64_t tail, head;
     struct session **walkers; /* those behind that stand in it: a heap, see walkers.c */
     uint32_t walker_count, walker_capacity;

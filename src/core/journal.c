@@ -10,6 +10,7 @@
 enum {
     POSTS = 64,         /* places whose cursor is kept */
     CHECKPOINTS = 8192, /* acknowledged ones whose sequence is kept: two hours of traffic */
+    BASES_BYTES = 4 << 20,
 };
 
 struct post {
@@ -23,6 +24,7 @@ struct journal {
     struct rooms *rooms;
     struct partitions *partitions;
     struct cursor_mint *mint;
+    struct cursor_bases *bases;
     _Atomic uint64_t nonce;
     uint64_t next_tag;
     void (*pace)(void *owner); /* NULL: none */
@@ -56,6 +58,7 @@ struct journal *journal_create(const struct hotlog_settings *settings, struct ro
     j->partitions = partitions;
     atomic_store(&j->nonce, short_nonce(nonce));
     j->mint = cursor_mint_create(nonce);
+    j->bases = cursor_bases_create(BASES_BYTES);
     j->held = xcalloc(HOTLOG_ROOMS_MAX, sizeof *j->held);
     lock_init(&j->lock);
     return j;
@@ -67,6 +70,7 @@ void journal_destroy(struct journal *j)
         return;
     hotlog_destroy(j->log);
     cursor_mint_destroy(j->mint);
+    cursor_bases_destroy(j->bases);
     lock_finish(&j->lock);
     free(j->held);
     free(j);
@@ -88,9 +92,15 @@ void journal_set_pace(struct journal *j, void (*pace)(void *owner), void *owner)
     j->pace_owner = owner;
 }
 
+struct cursor_bases *journal_bases(struct journal *j)
+{
+    return j->bases;
+}
+
 void journal_restart(struct journal *j, uint64_t nonce)
 {
     hotlog_restart(j->log);
+    cursor_bases_clear(j->bases);
     cursor_mint_destroy(j->mint);
     j->mint = cursor_mint_create(nonce);
     memset(j->sent, 0, sizeof j->sent); /* what is acknowledged late is not this one's */
@@ -108,14 +118,13 @@ static void hold_rooms(
         out[i] = rooms_hold(j->rooms, lane, names[i]);
 }
 
-static bool append(struct journal *j, const struct lane *lane, uint32_t partition,
+static bool append(struct journal *j, const struct lane *lane, const struct cursor_record *at,
     const struct record *record, const struct routed *routed, const struct delivery *d)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
     struct envelope e;
     bool carries = !d->operation->ephemeral && lane->dialect == DIALECT_WEBSOCKET;
-    size_t stamped =
-        carries ? cursor_mint_stamp(j->mint, hotlog_next(j->log) + 1, partition, record->offset, cursor) : 0;
+    size_t stamped = carries ? cursor_mint_stamp(j->mint, hotlog_next(j->log) + 1, at, cursor) : 0;
     struct envelope_notes notes = {.cursor = {cursor, stamped}};
     if (lane->traceparent)
         notes.traceparent = routed->traceparent;
@@ -128,7 +137,7 @@ static bool append(struct journal *j, const struct lane *lane, uint32_t partitio
     hold_rooms(j, lane->index, d->except, d->except_count, j->held + d->room_count);
     envelope_write(&e, hotlog_reserve(j->log, e.size));
     hotlog_append(j->log, &(struct hotlog_append){
-                              .partition = partition,
+                              .partition = at->partition,
                               .offset = record->offset,
                               .head_size = (uint16_t)e.header_size,
                               .tail_size = (uint16_t)e.tail_size,
@@ -142,15 +151,28 @@ static bool append(struct journal *j, const struct lane *lane, uint32_t partitio
     return true;
 }
 
+/* Where the record has nothing more that a cursor would have to wait for. */
+static size_t last_durable(const struct routed *routed)
+{
+    size_t last = 0;
+    for (size_t i = 0; i < routed->delivery_count; i++)
+        if (routed->deliveries[i].room_count > 0 && !routed->deliveries[i].operation->ephemeral)
+            last = i;
+    return last;
+}
+
 bool journal_append(struct journal *j, const struct catalogue *c, uint32_t partition,
     const struct record *record, const struct routed *routed, size_t *appended)
 {
     const struct lane *lanes;
     catalogue_lanes(c, &lanes);
+    struct cursor_record at = {.partition = partition, .offset = record->offset};
+    size_t last = last_durable(routed);
     bool fine = true;
     for (size_t i = 0; i < routed->delivery_count; i++) {
         const struct delivery *d = &routed->deliveries[i];
-        bool added = d->room_count > 0 && append(j, &lanes[d->operation->lane], partition, record, routed, d);
+        at.ended = i >= last;
+        bool added = d->room_count > 0 && append(j, &lanes[d->operation->lane], &at, record, routed, d);
         *appended += added;
         fine = fine && (added || d->room_count == 0);
     }
@@ -198,7 +220,7 @@ static void post(struct journal *j)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
     uint64_t position = hotlog_next(j->log);
-    size_t size = cursor_mint_stamp(j->mint, position, PARTITION_NONE, 0, cursor);
+    size_t size = cursor_mint_stamp(j->mint, position, NULL, cursor);
     if (size == 0)
         return;
     lock_take(&j->lock);
@@ -232,6 +254,9 @@ void journal_acknowledge(struct journal *j, uint64_t tag, int64_t offset)
 {
     cursor_mint_acknowledged(j->mint, tag, offset);
     if (j->sent[tag % 64].tag == tag) {
+        uint32_t count;
+        const int64_t *base = cursor_mint_base(j->mint, &count);
+        cursor_bases_add(j->bases, offset, base, count);
         lock_take(&j->lock);
         size_t at = j->checkpoint_count++ % CHECKPOINTS;
         j->checkpoints[at].offset = offset;
@@ -261,7 +286,7 @@ uint64_t journal_position(struct journal *j, const struct cursor *c)
 {
     uint64_t position = UINT64_MAX;
     lock_take(&j->lock);
-    if (c->nonce != atomic_load(&j->nonce)) {
+    if (!c->placed || c->nonce != atomic_load(&j->nonce)) {
         lock_give(&j->lock);
         return UINT64_MAX;
     }

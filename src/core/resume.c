@@ -59,7 +59,7 @@ static void place_in_part(
         if (cursor->steps[i].part != part)
             continue;
         *skip = plus(next, cursor->steps[i].moved);
-        int64_t least = plus(*skip, i == 0); /* of the first step's record, another event may have gone out */
+        int64_t least = plus(*skip, i == 0 && !cursor->whole);
         if (*mark < least)
             *mark = least;
     }
@@ -82,7 +82,10 @@ static void place_new(struct resume_plan *plan, const struct cursor *cursor,
     bool renewed = before < checkpoint->part_count;
     plan->origin->skip[p] =
         renewed || !knows_topic(checkpoint, name.topic) ? partitions_first(partitions, p) : 0;
-    plan->origin->mark[p] = plus(head > plan->origin->skip[p] ? head : plan->origin->skip[p], cursor->spread);
+    int64_t *mark = &plan->origin->mark[p];
+    *mark = plan->origin->skip[p];
+    if (renewed || !cursor->complete) /* else nothing of it had gone out */
+        *mark = plus(head > *mark ? head : *mark, cursor->spread);
     if (renewed && partitions_current(partitions, p)) {
         int64_t from, ignored;
         place_in_part(cursor, checkpoint, before, &from, &ignored);

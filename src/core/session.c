@@ -167,8 +167,18 @@ void session_enter(struct session *s, unsigned log, uint64_t position, struct or
     session_change(s, SESSION_READY);
 }
 
+/* Comes the log's head before the place where the session was elsewhere? What it skips there, a room that it
+ * enters late would still need. */
+static bool is_ahead(const struct session *s)
+{
+    return s->origin &&
+           session_position(s) < hotlog_beyond(s->fanout->views[HOT].log, s->origin->skip, s->origin->count);
+}
+
 bool session_can_be_held(const struct session *s)
 {
+    if (is_ahead(s))
+        return false;
     bool behind = s->state == SESSION_READY || s->state == SESSION_BLOCKED;
     return s->state == SESSION_LIVE || (behind && s->log == HOT && s->position != HOTLOG_NOWHERE);
 }
@@ -233,12 +243,22 @@ bool session_place(const struct session *s, unsigned *log, uint64_t *position)
 {
     *log = s->log;
     *position = session_position(s);
-    return !s->origin && s->state != SESSION_AWAY && *position != HOTLOG_NOWHERE;
+    return s->state != SESSION_AWAY && *position != HOTLOG_NOWHERE;
 }
 
 bool session_is_live(const struct session *s)
 {
-    return s->state == SESSION_LIVE && !s->origin;
+    return s->state == SESSION_LIVE;
+}
+
+size_t session_cursor(struct session *s, struct slice plain, char out[CURSOR_TEXT_MAX + 1])
+{
+    struct cursor_rebase *rebase = s->fanout->views[s->log].rebase;
+    if (s->origin)
+        return rebase ? cursor_rebase(rebase, plain, s->origin, out) : 0;
+    memcpy(out, plain.data, plain.size);
+    out[plain.size] = '\0';
+    return plain.size;
 }
 
 /* --- rooms --- */

@@ -42,6 +42,7 @@ static void check_round_trip(const struct cursor *c)
     CHECK(cursor_decode((struct slice){text, size}, &d) == CURSOR_OK);
     CHECK(
         d.nonce == c->nonce && d.checkpoint == c->checkpoint && d.ahead == c->ahead && d.spread == c->spread);
+    CHECK(d.whole == c->whole && d.placed == c->placed);
     CHECK(d.step_count <= c->step_count && d.complete == (c->complete && d.step_count == c->step_count));
     for (size_t i = 0; i < d.step_count; i++)
         CHECK(d.steps[i].part == c->steps[i].part && d.steps[i].moved == c->steps[i].moved);
@@ -65,9 +66,12 @@ static struct cursor draw(const uint8_t *data, size_t size)
         .nonce = take(&data, &size) & ((UINT64_C(1) << NONCE_BITS) - 1),
         .checkpoint = (int64_t)(take(&data, &size) >> 1),
         .ahead = take(&data, &size),
-        .spread = take(&data, &size) >> 1,
-        .complete = take(&data, &size) & 1,
+        .spread = take(&data, &size) >> 3,
     };
+    uint64_t flags = take(&data, &size);
+    c.complete = flags & 1;
+    c.whole = flags >> 1 & 1;
+    c.placed = flags >> 2 & 1;
     while (size > 0 && c.step_count < CURSOR_STEPS_MAX) {
         uint32_t part = (uint32_t)take(&data, &size) % PARTITIONS_MAX;
         c.steps[c.step_count++] = (struct cursor_step){part, take(&data, &size) >> 1};

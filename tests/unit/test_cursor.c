@@ -30,8 +30,10 @@ static struct cursor draw_cursor(void)
         .nonce = wide_random() & ((UINT64_C(1) << NONCE_BITS) - 1),
         .checkpoint = (int64_t)(wide_random() >> 1),
         .ahead = wide_random(),
-        .spread = wide_random() >> 1,
+        .spread = wide_random() >> 3,
         .complete = next_random() % 2,
+        .whole = next_random() % 2,
+        .placed = next_random() % 2,
         .step_count = next_random() % (CURSOR_STEPS_MAX + 1),
     };
     bool small = next_random() % 2;
@@ -63,6 +65,7 @@ static void a_cursor_is_read_as_it_was_written_but_for_steps_that_do_not_fit(voi
         assert_int_equal(cursor_decode((struct slice){text, size}, &d), CURSOR_OK);
         assert_true(
             d.nonce == c.nonce && d.checkpoint == c.checkpoint && d.ahead == c.ahead && d.spread == c.spread);
+        assert_true(d.whole == c.whole && d.placed == c.placed);
         assert_true(d.step_count <= c.step_count);
         assert_int_equal(d.complete, c.complete && d.step_count == c.step_count);
         for (size_t s = 0; s < d.step_count; s++)
@@ -167,7 +170,7 @@ struct kept {
 struct world {
     struct partitions *partitions;
     struct cursor_mint *mint;
-    int64_t place[PARTITIONS];
+    int64_t place[PARTITIONS], first[PARTITIONS];
     uint32_t count;
     uint64_t sequence;
     struct kept kept[CHECKPOINTS]; /* by tag */
@@ -197,7 +200,7 @@ static void begin_partition(struct world *w, int64_t first)
     int size = snprintf(topic, sizeof topic, "topic-%u", w->count / 7);
     struct slice name = {topic, (size_t)size};
     assert_int_equal(partitions_get(w->partitions, name, (int32_t)w->count, first), w->count);
-    w->place[w->count] = first;
+    w->place[w->count] = w->first[w->count] = first;
     cursor_mint_advance(w->mint, w->count++, first, (struct anchor){.offset = -1});
 }
 
@@ -244,13 +247,13 @@ static const struct kept *find_kept(const struct world *w, int64_t offset)
     return NULL;
 }
 
-/* A cursor of now, amidst a record of this partition at this offset or between records: it says nothing that
- * was not dealt with, and all that went out lies before its marks. */
-static void check_stamp(struct world *w, uint32_t at_hand, int64_t offset)
+/* A cursor of now, in or behind a record or (NULL) between records: it says nothing that was not dealt with,
+ * and all that went out lies before its marks. */
+static void check_stamp(struct world *w, const struct cursor_record *at)
 {
     char text[CURSOR_TEXT_MAX + 1];
     struct cursor c;
-    size_t size = cursor_mint_stamp(w->mint, w->sequence, at_hand, offset, text);
+    size_t size = cursor_mint_stamp(w->mint, w->sequence, at, text);
     if (size == 0) {
         assert_int_equal(w->acknowledged, 0);
         return;
@@ -258,22 +261,31 @@ static void check_stamp(struct world *w, uint32_t at_hand, int64_t offset)
     assert_int_equal(cursor_decode((struct slice){text, size}, &c), CURSOR_OK);
     const struct kept *k = find_kept(w, c.checkpoint);
     assert_int_equal(k->sequence + c.ahead, w->sequence);
+    assert_true(c.placed && c.whole == (!at || at->ended));
     struct resume_plan plan;
     resume_plan_make(&plan, &c, k->checkpoint, w->partitions, w->place, w->count);
     assert_int_equal(plan.gap_count, 0);
     for (uint32_t p = 0; p < w->count; p++) {
         int64_t skip = origin_skip(plan.origin, p), mark = origin_mark(plan.origin, p);
-        int64_t place = p == at_hand ? offset : w->place[p];
-        int64_t had = p == at_hand ? offset + 1 : w->place[p];
-        bool exact = c.complete && p < k->checkpoint->part_count;
-        if (skip > place || had > mark || (exact && skip != place))
+        bool here = at && p == at->partition;
+        int64_t place = here ? at->offset + at->ended : w->place[p], had = here ? at->offset + 1 : place;
+        bool known = p < k->checkpoint->part_count, exact = c.complete && known;
+        if (!known && !here && place == w->first[p])
+            had = 0; /* nothing was there to be had */
+        if (skip > place || had > mark || (exact && skip != place) || (exact && c.whole && mark != place))
             fail_msg("partition %u: skip %lld, place %lld, mark %lld, %s", p, (long long)skip,
                 (long long)place, (long long)mark, c.complete ? "complete" : "not complete");
     }
     resume_plan_finish(&plan);
     w->stamps++;
     w->complete += c.complete;
-    w->at_hand += at_hand != PARTITION_NONE;
+    w->at_hand += at != NULL;
+}
+
+static void check_stamp_in(struct world *w, uint32_t partition, int64_t offset)
+{
+    check_stamp(w, &(struct cursor_record){partition, offset, false});
+    check_stamp(w, &(struct cursor_record){partition, offset, true});
 }
 
 static void run_mint(uint32_t partitions, unsigned steps, unsigned busy)
@@ -295,9 +307,9 @@ static void run_mint(uint32_t partitions, unsigned steps, unsigned busy)
             advance(
                 &w, next_random() % 4 ? p % busy : p, 1 + next_random() % (next_random() % 10 ? 3 : 100000));
         else if (choice < 80)
-            check_stamp(&w, p, w.place[p] + (next_random() % 2 ? next_random() % 5 : 0));
+            check_stamp_in(&w, p, w.place[p] + (next_random() % 2 ? next_random() % 5 : 0));
         else
-            check_stamp(&w, PARTITION_NONE, 0);
+            check_stamp(&w, NULL);
         w.sequence += next_random() % 3;
     }
     assert_true(w.stamps > steps / 10 && w.at_hand > steps / 20);
@@ -327,14 +339,14 @@ static void one_more_than_can_be_listed_is_not_complete(void **state)
     take_checkpoint(&w);
     acknowledge(&w);
     for (uint32_t p = 0; p < CURSOR_STEPS_MAX; p++) {
-        check_stamp(&w, CURSOR_STEPS_MAX, 10);
+        check_stamp_in(&w, CURSOR_STEPS_MAX, 10);
         advance(&w, p, 1);
     }
     unsigned complete = w.complete;
-    assert_int_equal(complete, CURSOR_STEPS_MAX);
-    check_stamp(&w, CURSOR_STEPS_MAX, 10);
+    assert_int_equal(complete, 2 * CURSOR_STEPS_MAX);
+    check_stamp_in(&w, CURSOR_STEPS_MAX, 10);
     assert_int_equal(w.complete, complete);
-    check_stamp(&w, PARTITION_NONE, 0);
+    check_stamp(&w, NULL);
     assert_int_equal(w.complete, complete + 1);
     close_world(&w);
 }
@@ -347,10 +359,10 @@ static void offsets_are_sparse_and_the_record_at_hand_is_marked_where_it_is(void
     begin_partition(&w, 10);
     take_checkpoint(&w);
     acknowledge(&w);
-    check_stamp(&w, 0, 10);
-    check_stamp(&w, 0, 17); /* a marker of a transaction lay between, or compaction has been there */
-    begin_partition(&w, 0); /* that the checkpoint does not know */
-    check_stamp(&w, 1, 9);
+    check_stamp_in(&w, 0, 10);
+    check_stamp_in(&w, 0, 17); /* a marker of a transaction lay between, or compaction has been there */
+    begin_partition(&w, 0);    /* that the checkpoint does not know */
+    check_stamp_in(&w, 1, 9);
     close_world(&w);
 }
 
@@ -367,17 +379,17 @@ static void more_checkpoints_under_way_than_are_remembered(void **state)
     char text[CURSOR_TEXT_MAX + 1];
     cursor_mint_acknowledged(w.mint, 36, 1000);  /* forgotten */
     cursor_mint_acknowledged(w.mint, 101, 1001); /* never taken */
-    assert_int_equal(cursor_mint_stamp(w.mint, w.sequence, PARTITION_NONE, 0, text), 0);
+    assert_int_equal(cursor_mint_stamp(w.mint, w.sequence, NULL, text), 0);
     w.kept[37].offset = 1002;
     cursor_mint_acknowledged(w.mint, 37, 1002);
     w.acknowledged = 37;
-    check_stamp(&w, PARTITION_NONE, 0);
+    check_stamp(&w, NULL);
     cursor_mint_acknowledged(w.mint, 37, 1003); /* twice: it stays where it was */
-    check_stamp(&w, PARTITION_NONE, 0);
+    check_stamp(&w, NULL);
     w.kept[100].offset = 1004;
     cursor_mint_acknowledged(w.mint, 100, 1004);
     cursor_mint_acknowledged(w.mint, 50, 1005); /* overtaken */
-    check_stamp(&w, PARTITION_NONE, 0);
+    check_stamp(&w, NULL);
     assert_int_equal(w.stamps, 3);
     close_world(&w);
 }
@@ -396,8 +408,8 @@ static void a_hundred_partitions_fit(void **state)
     w.sequence += UINT64_C(1) << 40;
     for (uint32_t p = 0; p < 100; p++) {
         advance(&w, p, INT64_C(1) << 40);
-        check_stamp(&w, p, w.place[p]);
-        check_stamp(&w, PARTITION_NONE, 0);
+        check_stamp_in(&w, p, w.place[p]);
+        check_stamp(&w, NULL);
     }
     close_world(&w);
 }

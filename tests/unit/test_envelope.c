@@ -72,7 +72,7 @@ static void a_trace_stands_before_the_payload_in_every_variant(void **state)
     char *frame = write_event(&e);
     assert_non_null(memmem(frame, e.size, trace, strlen(trace)));
     envelope_add_variant(
-        &variant, (struct slice){frame, e.size}, e.header_size, e.tail_size, ENVELOPE_REDELIVERED);
+        &variant, (struct slice){frame, e.size}, e.header_size, e.tail_size, ENVELOPE_REDELIVERED, SLICE(""));
     assert_non_null(memmem(variant.data, variant.size, trace, strlen(trace)));
     buffer_finish(&variant);
     free(frame);
@@ -269,11 +269,12 @@ static void a_cursor_stands_behind_the_payload(void **state)
 static void variants_differ_from_their_frame_in_the_end_alone(void **state)
 {
     (void)state;
-    static const char *const tails[] = {
-        [ENVELOPE_REPLAYED] = "}",
-        [ENVELOPE_REDELIVERED] = ",\"redelivered\":true}",
-        [ENVELOPE_BACKFILL] = ",\"redelivered\":true,\"backfill\":true}",
+    static const char *const marks[] = {
+        [ENVELOPE_REPLAYED] = "",
+        [ENVELOPE_REDELIVERED] = ",\"redelivered\":true",
+        [ENVELOPE_BACKFILL] = ",\"redelivered\":true,\"backfill\":true",
     };
+    static const char long_cursor[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     static const size_t around[] = {0, 65535};
     struct record r = order_record();
     struct operation short_one = {.type_json = SLICE("\"a\"")};
@@ -293,11 +294,17 @@ static void variants_differ_from_their_frame_in_the_end_alone(void **state)
             char *frame = write_event(&e), *whole = message_of((struct slice){frame, e.size});
             struct buffer out = {0}, expected = {0};
             buffer_add_text(&out, "before");
-            envelope_add_variant(&out, (struct slice){frame, e.size}, e.header_size, e.tail_size, variant);
+            struct slice other = size % 2 ? slice_of(long_cursor) : SLICE("");
+            assert_true(slice_equal(envelope_cursor((struct slice){frame, e.size}, e.tail_size), cursor));
+            envelope_add_variant(
+                &out, (struct slice){frame, e.size}, e.header_size, e.tail_size, variant, other);
             assert_memory_equal(out.data, "before", 6);
             assert_true(out.size - 6 <= e.size + ENVELOPE_VARIANT_EXTRA);
             buffer_add(&expected, whole, strlen(whole) - e.tail_size);
-            buffer_add_text(&expected, tails[variant]);
+            buffer_add_text(&expected, marks[variant]);
+            if (other.size > 0)
+                buffer_print(&expected, ",\"cursor\":\"%s\"", long_cursor);
+            buffer_add_byte(&expected, '}');
             assert_message((struct slice){out.data + 6, out.size - 6}, buffer_text(&expected));
             buffer_finish(&out);
             buffer_finish(&expected);
@@ -317,7 +324,7 @@ static void a_message_of_ours_has_its_lanes_payload_key(void **state)
     assert_message((struct slice){frame, e.size}, "{\"type\":\"gap\",\"payload\":{\"from\":\"1\"}}");
     struct buffer out = {0};
     envelope_add_variant(
-        &out, (struct slice){frame, e.size}, e.header_size, e.tail_size, ENVELOPE_REDELIVERED);
+        &out, (struct slice){frame, e.size}, e.header_size, e.tail_size, ENVELOPE_REDELIVERED, SLICE(""));
     assert_message(
         buffer_slice(&out), "{\"type\":\"gap\",\"payload\":{\"from\":\"1\"},\"redelivered\":true}");
     buffer_finish(&out);

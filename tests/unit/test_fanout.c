@@ -170,7 +170,8 @@ static size_t write_anew(const struct world *w, uint64_t sequence, struct buffer
     for (size_t i = 0; i < size; i++)
         buffer_add_byte(&plain, frame_byte(sequence, i));
     size_t before = out->size;
-    envelope_add_variant(out, buffer_slice(&plain), head_of(size), tail_of(size), ENVELOPE_REPLAYED);
+    envelope_add_variant(
+        out, buffer_slice(&plain), head_of(size), tail_of(size), ENVELOPE_REPLAYED, (struct slice){NULL, 0});
     buffer_finish(&plain);
     return out->size - before;
 }

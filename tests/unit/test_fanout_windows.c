@@ -539,20 +539,34 @@ static void start_exactly(struct player *p)
     session_start(p->session);
 }
 
+/* A cursor is looked up when the log has come to where it stands: it leads nowhere beyond the session. */
+static void draw_back(struct world *w, struct origin *o, int64_t place[PARTITIONS], uint64_t position)
+{
+    for (uint64_t i = position; i < w->count; i++) {
+        const struct event *e = &w->events[i];
+        int64_t *values[] = {&place[e->partition], &o->skip[e->partition]};
+        for (size_t n = 0; n < 2; n++)
+            if (*values[n] > e->offset)
+                *values[n] = e->offset;
+    }
+}
+
 /* Another room, from some place on, beside the session itself. */
 static void begin_side(struct player *p)
 {
     struct world *w = p->world;
     uint32_t more = draw_rooms(w) & ~p->rooms;
     int64_t place[PARTITIONS];
-    if (p->side || p->away || !session_is_live(p->session) || !more)
+    if (p->side || p->away || !session_is_live(p->session) || !session_can_be_held(p->session) || !more)
         return;
     session_hold(p->session);
     p->side = session_side(p->session);
     p->side_rooms = more;
     join_rooms(p->side, more);
     struct origin *o = draw_origin(w, place, false);
-    uint64_t position = hotlog_head(w->hot) - next_random(w) % (hotlog_head(w->hot) / 2 + 1);
+    draw_back(w, o, place, session_position(p->session));
+    uint64_t position = session_position(p->session);
+    position -= next_random(w) % (position / 2 + 1);
     bool exact = one_in(w, 3);
     for (uint32_t i = 0; i < w->count; i++) { /* what is not asked for */
         const struct event *e = &w->events[i];
