@@ -45,7 +45,6 @@ export const DEFAULTS = {
   newPartition: 10_000, // ms until a new partition is read
   cursorSilence: 5_000, // ms of events without a cursor
   exactRecords: Infinity, // a cursor is exact as long as no more than so many events were produced since
-  strictTail: true,
   recreatedGap: true,
   evidence: 5, // violations shown per rule
 };
@@ -78,7 +77,7 @@ class Judgement {
     this.partCount = this.truth.part.reduce((most, part) => Math.max(most, part), 0) + 1;
     this.summary = {
       events: this.events.count, acknowledged: 0, records: this.truth.count, clients: this.clients.length, deliveries: 0, firsts: 0,
-      repeats: 0, repeatsRedelivered: 0, repeatsBackfill: 0, repeatsFresh: 0, repeatsTail: 0, markedButFirst: 0, beforeStart: 0, connects: 0, resumes: 0, resumeMessages: 0,
+      repeats: 0, repeatsRedelivered: 0, repeatsBackfill: 0, repeatsFresh: 0, markedButFirst: 0, beforeStart: 0, connects: 0, resumes: 0, resumeMessages: 0,
       joinsWithCursor: 0, resumed: 0, exactResumes: 0, gaps: {}, declaredLost: 0, closes: {}, errors: {}, catchUpMs: 0, catchUpDuringMs: 0, newPartitionMs: 0, resumeMs: 0, latency: latencies(),
     };
   }

@@ -353,12 +353,6 @@ test('the good histories hold what could be mistaken for a fault', () => {
   }
 });
 
-test('repeats from after the last cursor are only counted when they may be unmarked', () => {
-  const runs = [1, 2, 3, 4, 5].map((seed) => check(pack(makeRun(seed, { bare: true, hop: false })), { strictTail: false }));
-  assert.ok(runs.every((verdict) => verdict.ok));
-  assert.ok(runs.some((verdict) => verdict.summary.repeatsTail > 0));
-});
-
 test('every rule is shown to work', () => {
   const shown = new Set(FAULTS.flatMap(([, rules]) => rules));
   assert.ok(FAULTS.length >= 20);

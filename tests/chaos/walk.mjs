@@ -273,8 +273,7 @@ export class ClientWalk {
       return;
     }
     const tail = last < connection.row && !covered;
-    if (tail && !run.options.strictTail) run.summary.repeatsTail++;
-    else this.accuse(tail ? 'repeat-unmarked-tail' : 'repeat-unmarked', [last, connection.row, this.row], `${run.place(r)} came again unmarked`);
+    this.accuse(tail ? 'repeat-unmarked-tail' : 'repeat-unmarked', [last, connection.row, this.row], `${run.place(r)} came again unmarked`);
   }
 
   checkCursorAge() {
