@@ -138,7 +138,7 @@ test('rights that change while nobody hears of it: what was withdrawn is not del
   await has(loser, first);
   proxy.drop();
   await until('both to be held', async () => (await held()) === 2, { timeout: LEASE + 3000 });
-  await postgres.query('DELETE FROM manager_cities WHERE user_id = 3 AND city_id = 1');
+  await postgres.query('DELETE FROM manager_cities WHERE user_id = $$3$$ AND city_id = $$1$$');
   await postgres.query('INSERT INTO manager_cities VALUES (4, 1)');
   const waiting = [next(), next(), next()];
   for (const n of waiting) await publish.city(1, n);
@@ -152,12 +152,12 @@ test('rights that change while nobody hears of it: what was withdrawn is not del
   assert.deepEqual(numbersOf(winner).filter((n) => n !== first), [...waiting, more]);
   assert.deepEqual(numbersOf(loser), [first]);
   await postgres.query('INSERT INTO manager_cities VALUES (3, 1)');
-  await postgres.query('DELETE FROM manager_cities WHERE user_id = 4 AND city_id = 1');
+  await postgres.query('DELETE FROM manager_cities WHERE user_id = $$4$$ AND city_id = $$1$$');
   await Promise.all([loser.close(), winner.close()]);
 });
 
 test('a failover to another server: what that one says counts', async () => {
-  await standby.query('DELETE FROM manager_cities WHERE user_id = 3 AND city_id = 1');
+  await standby.query('DELETE FROM manager_cities WHERE user_id = $$3$$ AND city_id = $$1$$');
   const [manager, admin] = await Promise.all([MANAGER_OF_1, ADMIN].map((user) => connect(bridge, { user })));
   await postgres.halt('SIGKILL');
   proxy.moveTo(standby.port);

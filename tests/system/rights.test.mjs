@@ -45,7 +45,7 @@ test('a city that is taken away is left within 2 s, and the other one stays', as
   await client.expect('city-ordered');
   let at;
   const cost = await costs(async () => {
-    at = await commit('DELETE FROM manager_cities WHERE user_id = 4 AND city_id = 2');
+    at = await commit('DELETE FROM manager_cities WHERE user_id = $$4$$ AND city_id = $$2$$');
   }, () => client.expect('room-left'));
   const left = client.of('room-left')[0];
   assert.deepEqual(left.data, { roomId: 'city-2-orders', reason: 'withdrawn' });
@@ -114,7 +114,7 @@ test('a room that was joined on request is left when the membership ends, and it
   const [one, two] = await Promise.all([BUYER, OTHER_BUYER].map((user) => connect(bridge, { user })));
   for (const client of [one, two]) await client.ask({ type: 'join-room', data: { roomId: 'task:8' } }, 'room-joined');
   await one.ask({ type: 'join-room', data: { roomId: 'task:9' } }, 'room-joined');
-  const cost = await costs(() => commit('DELETE FROM task_members WHERE task_id = 8 AND user_id = 123'), () => one.expect('room-left'));
+  const cost = await costs(() => commit('DELETE FROM task_members WHERE task_id = 8 AND user_id = $$123$$'), () => one.expect('room-left'));
   assert.deepEqual(cost, { queries: 2, changes: 2 }); // of task-member and of tasks-of-user, one key each
   await publish.task(8, next());
   await two.expect('task-assigned');
@@ -127,7 +127,7 @@ test('a room that was joined on request is left when the membership ends, and it
 
 test('another role means other rooms, and a change that concerns nobody costs nothing', async () => {
   const client = await connect(bridge, { user: MANAGER_OF_1 });
-  await commit("UPDATE users SET role = 'admin' WHERE id = 3");
+  await commit("UPDATE users SET role = 'admin' WHERE id = $$3$$");
   const said = [await client.expect((m) => roomOf(m)), await client.expect((m) => roomOf(m))];
   assert.deepEqual(said.map((m) => [m.type, roomOf(m)]).sort(), [['room-joined', 'admin-orders'], ['room-left', 'city-1-orders']]);
   const nothing = await costs(() => commit('INSERT INTO manager_cities VALUES (3, 2)'), async () => {
@@ -135,9 +135,9 @@ test('another role means other rooms, and a change that concerns nobody costs no
     await client.ask({ type: 'ping' }, 'pong');
   });
   assert.equal(nothing.queries, 0);
-  await commit("UPDATE users SET role = 'manager' WHERE id = 3");
+  await commit("UPDATE users SET role = 'manager' WHERE id = $$3$$");
   await client.expect((m) => m.type === 'room-joined' && roomOf(m) === 'city-2-orders');
-  await commit('DELETE FROM manager_cities WHERE user_id = 3 AND city_id = 2', "UPDATE users SET name = 'M' WHERE id = 3");
+  await commit('DELETE FROM manager_cities WHERE user_id = $$3$$ AND city_id = $$2$$', "UPDATE users SET name = 'M' WHERE id = $$3$$");
   await client.expect((m) => m.type === 'room-left' && roomOf(m) === 'city-2-orders');
   await client.close();
 });
@@ -145,7 +145,7 @@ test('another role means other rooms, and a change that concerns nobody costs no
 test('a user who is deleted is disconnected', async () => {
   await commit("INSERT INTO users VALUES (900, 'Gone', 'buyer')");
   const client = await connect(bridge, { user: 900 });
-  const at = await commit('DELETE FROM users WHERE id = 900');
+  const at = await commit('DELETE FROM users WHERE id = $$900$$');
   const end = await client.closing();
   assert.deepEqual([end.code, end.reason], [4401, 'User not found']);
   assert.ok(end.at - at < BOUND, `${end.at - at} ms`);
@@ -154,7 +154,7 @@ test('a user who is deleted is disconnected', async () => {
 test('an automatic room that was left stays left when its right is given again', async () => {
   const client = await connect(bridge, { user: MANAGER_OF_2_AND_3 });
   await client.ask({ type: 'leave-room', data: { roomId: 'city-3-orders' } }, 'room-left');
-  await commit('DELETE FROM manager_cities WHERE user_id = 4');
+  await commit('DELETE FROM manager_cities WHERE user_id = $$4$$');
   await client.expect((m) => m.type === 'room-left' && roomOf(m) === 'city-2-orders');
   await commit('INSERT INTO manager_cities VALUES (4, 2), (4, 3)');
   await client.expect((m) => m.type === 'room-joined' && roomOf(m) === 'city-2-orders');
@@ -184,7 +184,7 @@ test('what a slow reader has not read of a room is not delivered after the right
   await until('the log to have it all', async () => (await slow.metric('causeway_hotlog_entries_total')) >= 2000);
   assert.equal(await slow.metric('causeway_sessions_behind'), 1);
   const before = await slow.metric('causeway_rights_withdrawn_total');
-  await commit('DELETE FROM task_members WHERE task_id = 30 AND user_id = 123');
+  await commit('DELETE FROM task_members WHERE task_id = 30 AND user_id = $$123$$');
   await until('the right to be withdrawn', async () => (await slow.metric('causeway_rights_withdrawn_total')) > before);
   const handed = await slow.metric('causeway_deliveries_total');
   client.resume();
@@ -220,7 +220,7 @@ test('two loops look the same key up, and each session is served', async () => {
   const clients = await Promise.all([1, 2, 3, 4].map(() => connect(two, { user: MANAGER_OF_1 })));
   await commit('INSERT INTO manager_cities VALUES (3, 3)');
   for (const client of clients) await client.expect((m) => m.type === 'room-joined' && roomOf(m) === 'city-3-orders');
-  await commit('DELETE FROM manager_cities WHERE user_id = 3 AND city_id = 3');
+  await commit('DELETE FROM manager_cities WHERE user_id = $$3$$ AND city_id = $$3$$');
   for (const client of clients) await client.expect((m) => m.type === 'room-left' && roomOf(m) === 'city-3-orders');
   await Promise.all(clients.map((client) => client.close()));
   await two.terminate();

@@ -59,11 +59,11 @@ export const catalogue = {
 export const TABLES = `
 CREATE TABLE IF NOT EXISTS task_members (
     task_id   integer NOT NULL,
-    user_id   integer NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    user_id   text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     automatic boolean NOT NULL DEFAULT false,
     PRIMARY KEY (task_id, user_id)
 );
-CREATE INDEX IF NOT EXISTS task_members_user_id_as_text ON task_members ((user_id::text));
+CREATE INDEX IF NOT EXISTS task_members_user_id_as_text ON task_members (user_id);
 CREATE OR REPLACE TRIGGER causeway_grants AFTER INSERT OR DELETE OR UPDATE ON task_members FOR EACH ROW
     EXECUTE FUNCTION causeway_notify('task-member', 'task_id', 'user_id');
 CREATE OR REPLACE TRIGGER causeway_grants_automatic AFTER INSERT OR DELETE OR UPDATE ON task_members FOR EACH ROW
