@@ -4,7 +4,8 @@
    send (--join 16). No users, rooms, positions or pings. A socket that is full keeps its place and goes on
    when it is writable.
 
-   bench_bare --join K [--send-buffer BYTES]
+   bench_bare --join K [--send-buffer BYTES] [--replay 1]
+   --replay 1: all frames are kept, and whoever connects gets them from the first one on.
    Prints {"port":P,"feed":F} (loopback) once it listens; ends at the end of stdin. */
 #include "measure.h"
 
@@ -45,6 +46,7 @@ struct bare {
     int epoll;
     size_t join;
     int send_buffer;
+    bool replay;
     struct endpoint *subscribers[SOCKETS_MAX];
     size_t count, behind;
 
@@ -143,7 +145,7 @@ static void write_new(struct bare *b, size_t from)
         }
         from += frames;
     }
-    if (b->behind == 0) {
+    if (b->behind == 0 && !b->replay) {
         b->frames = b->log_length = 0;
         for (size_t i = 0; i < b->count; i++) {
             b->subscribers[i]->next = 0;
@@ -212,10 +214,12 @@ static void upgrade(struct bare *b, struct endpoint *e)
     memcpy(answer + head + 2, GREETING, sizeof GREETING - 1);
     size_t total = head + 2 + sizeof GREETING - 1;
     e->upgraded = true;
-    e->next = b->frames;
+    e->next = b->replay ? 0 : b->frames;
     if (send(e->fd, answer, total, MSG_NOSIGNAL) != (ssize_t)total) {
         drop(b, e);
+        return;
     }
+    catch_up(b, e);
 }
 
 static void on_subscriber(struct bare *b, struct endpoint *e, uint32_t events)
@@ -300,13 +304,15 @@ int main(int argc, char **argv)
 {
     static struct bare b = {.join = 1};
     static const struct option table[] = {
-        {"join", 1, NULL, 'j'}, {"send-buffer", 1, NULL, 's'}, {NULL, 0, NULL, 0}};
+        {"join", 1, NULL, 'j'}, {"send-buffer", 1, NULL, 's'}, {"replay", 1, NULL, 'r'}, {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
         if (c == 'j') {
             b.join = measure_number(optarg, 1);
         } else if (c == 's') {
             b.send_buffer = (int)measure_number(optarg, 0);
+        } else if (c == 'r') {
+            b.replay = measure_number(optarg, 0) > 0;
         } else {
             return 2;
         }

@@ -11,8 +11,10 @@
    kernel uncopied (MSG_TRUNC) and counted, and each must have got exactly as many as a sampled one. For
    servers that give all subscribers the same bytes in a round; it keeps the client from being the limit.
    Commands on stdin, one per line; answers on stdout, one JSON object per line, after {"event":"open"}:
-     round ID EXPECTED TIMEOUT_MS   -> armed, complete (at the last delivery), round (the result)
-     hold SECONDS                   -> hold (pings answered, connections lost)
+     round ID EXPECTED TIMEOUT_MS      -> armed, complete (at the last delivery), round (the result)
+     hold SECONDS                      -> hold (pings answered, connections lost)
+     drop                              -> dropped (all connections are reset)
+     storm ID EXPECTED TIMEOUT_MS PATH -> as round; all connect again first, to this path. Without --discard.
    It ends at the end of stdin, with status 1 when anything failed. */
 #include "frames.h"
 #include "tally.h"
@@ -292,6 +294,22 @@ static void start_round(struct load *l, uint64_t id, uint64_t expected, uint64_t
     printf("{\"event\":\"armed\",\"round\":%lu}\n", id);
 }
 
+static void drop_all(struct load *l)
+{
+    struct linger at_once = {.l_onoff = 1};
+    for (uint64_t i = 0; i < l->options.subscribers; i++) {
+        struct subscriber *s = &l->subscribers[i];
+        if (s->state != CLOSED) {
+            setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+            close(s->fd);
+            free(s->carry);
+        }
+        *s = (struct subscriber){.fd = -1};
+    }
+    l->open = l->opening = 0;
+    printf("{\"event\":\"dropped\"}\n");
+}
+
 static void print_latency(const char *name, const struct latency *h, const char *end)
 {
     printf("\"%s\":{\"samples\":%lu,\"p50\":%lu,\"p99\":%lu,\"max\":%lu}%s", name, h->count,
@@ -333,6 +351,19 @@ static void finish_round(struct load *l)
     print_latency("completion", &t->completion, "}\n");
 }
 
+static void prepare_request(struct load *l, const char *path)
+{
+    const char *header = l->options.header != NULL ? l->options.header : "User-Agent: bench_load";
+    int n = snprintf(l->request, sizeof l->request,
+        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 13\r\n%s\r\n\r\n",
+        path, ntohs(l->server.sin_port), header);
+    if (n < 0 || (size_t)n >= sizeof l->request) {
+        measure_die("the request is too long");
+    }
+    l->request_length = (size_t)n;
+}
+
 static void print_hold(const struct load *l)
 {
     printf("{\"event\":\"hold\",\"ok\":%s,\"open\":%lu,\"lost\":%lu,\"pings\":%lu,\"seconds\":%.3f,\"cpu\":%."
@@ -346,7 +377,14 @@ static void run_command(struct load *l, const char *line)
     unsigned long id;
     unsigned long expected;
     unsigned long limit;
-    if (sscanf(line, "round %lu %lu %lu", &id, &expected, &limit) == 3 && expected > 0) {
+    char path[sizeof l->input];
+    if (sscanf(line, "storm %lu %lu %lu %1023s", &id, &expected, &limit, path) == 4 && expected > 0) {
+        prepare_request(l, path);
+        start_round(l, id, expected, limit);
+        l->started = 0;
+    } else if (strcmp(line, "drop") == 0) {
+        drop_all(l);
+    } else if (sscanf(line, "round %lu %lu %lu", &id, &expected, &limit) == 3 && expected > 0) {
         start_round(l, id, expected, limit);
     } else if (sscanf(line, "hold %lu", &limit) == 1) {
         start_phase(l, HOLDING, limit * NS_PER_SECOND);
@@ -463,11 +501,11 @@ static void run(struct load *l)
 /* -- start
  * ------------------------------------------------------------------------------------------------------- */
 
-static void prepare_request(struct load *l)
+static void find_server(struct load *l, char path[static 3072])
 {
     char host[64];
-    char path[3072] = "/";
     unsigned port = 0;
+    strcpy(path, "/");
     if (sscanf(l->options.url, "ws://%63[0-9.]:%u%3071s", host, &port, path) < 2) {
         measure_die("--url must look like ws://127.0.0.1:3000/path, not %s", l->options.url);
     }
@@ -475,15 +513,6 @@ static void prepare_request(struct load *l)
     if (inet_pton(AF_INET, host, &l->server.sin_addr) != 1) {
         measure_die("not an IPv4 address: %s", host);
     }
-    const char *header = l->options.header != NULL ? l->options.header : "User-Agent: bench_load";
-    int n = snprintf(l->request, sizeof l->request,
-        "GET %s HTTP/1.1\r\nHost: %s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Version: 13\r\n%s\r\n\r\n",
-        path, host, port, header);
-    if (n < 0 || (size_t)n >= sizeof l->request) {
-        measure_die("the request is too long");
-    }
-    l->request_length = (size_t)n;
 }
 
 static struct options parse_options(int argc, char **argv)
@@ -523,7 +552,9 @@ int main(int argc, char **argv)
     static struct load l;
     l.options = parse_options(argc, argv);
     measure_need_files(l.options.subscribers);
-    prepare_request(&l);
+    char path[3072];
+    find_server(&l, path);
+    prepare_request(&l, path);
     l.subscribers = measure_allocate(NULL, l.options.subscribers * sizeof *l.subscribers);
     memset(l.subscribers, 0, l.options.subscribers * sizeof *l.subscribers);
     l.buffer = measure_allocate(NULL, FRAME_MAX + READ_BYTES + 64);

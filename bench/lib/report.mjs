@@ -17,7 +17,7 @@ const COLUMNS = [
 const ms = (us) => (us === undefined ? undefined : (us / 1000).toFixed(1));
 const percent = (share) => (share === undefined ? undefined : `${(share * 100).toFixed(share < 0.1 ? 2 : 0)} %`);
 
-function printTable(header, lines) {
+export function printTable(header, lines) {
   const cells = [header, ...lines].map((line) => line.map((cell) => String(cell ?? '')));
   const widths = header.map((_, i) => Math.max(...cells.map((line) => line[i].length)));
   for (const line of cells) {

@@ -63,12 +63,12 @@ export class Stage {
     }
     this.postgres = await startPostgres({ dir: join(this.dir, 'postgres') });
     await this.postgres.query('CREATE TABLE users (id int PRIMARY KEY, role text)');
-    await this.postgres.query("INSERT INTO users VALUES (1, 'bench')");
-    this.token = this.makeToken();
+    await this.postgres.query("INSERT INTO users VALUES (1, 'bench'), (2, 'live')");
+    this.token = this.makeToken('1');
   }
 
-  makeToken() {
-    const made = spawnSync(this.program('causeway'), ['token', '--user', '1', '--ttl', '86400'],
+  makeToken(user) {
+    const made = spawnSync(this.program('causeway'), ['token', '--user', user, '--ttl', '86400'],
       { env: cleanEnvironment({ JWT_SECRET: this.secret }), encoding: 'utf8' });
     if (made.status !== 0) throw new Error(`no token: ${made.stderr}`);
     return made.stdout.trim();
@@ -82,11 +82,16 @@ export class Stage {
   }
 
   // A Causeway that is ready. An empty fetch of the embedded broker sleeps for the whole fetch.wait.max.ms.
-  async server({ cpus = SERVER_CPU, loops = 1, fetchWait = this.broker === 'kafka' ? 500 : 10, name = 'causeway', env } = {}) {
+  async server({ cpus = SERVER_CPU, loops = 1, fetchWait = this.broker === 'kafka' ? 500 : 10, name = 'causeway',
+    document = 'asyncapi.yaml', env } = {}) {
     const portFile = join(this.dir, `port-${this.count}`);
-    const topic = this.topics.shift();
-    const catalogue = join(this.dir, `${topic}.yaml`);
-    writeFileSync(catalogue, readFileSync(join(root, 'bench/asyncapi.yaml'), 'utf8').replace('address: bench.v1', `address: ${topic}`));
+    const topics = [];
+    const text = readFileSync(join(root, 'bench', document), 'utf8').replace(/address: bench\.v\d/g, () => {
+      topics.push(this.topics.shift());
+      return `address: ${topics.at(-1)}`;
+    });
+    const catalogue = join(this.dir, `${topics[0]}.yaml`);
+    writeFileSync(catalogue, text);
     const dev = this.broker === 'kafka' ? [] : ['--dev']; // the embedded broker cannot tell how its topics are set up
     const server = this.talk('causeway', ['serve', ...dev, '--set', `kafka.fetch.wait.max.ms=${fetchWait}`], {
       name,
@@ -101,12 +106,13 @@ export class Stage {
       return (await fetch(`http://127.0.0.1:${server.port}/readyz`)).status === 200;
     }, { timeout: 20000 });
     server.url = `ws://127.0.0.1:${server.port}/?token=${this.token}`;
-    server.source = ['--brokers', this.brokers, '--topic', topic];
+    server.sources = topics.map((topic) => ['--brokers', this.brokers, '--topic', topic]);
+    [server.source] = server.sources;
     return server;
   }
 
-  async bare(join, { cpus = SERVER_CPU } = {}) {
-    const server = this.talk('bench_bare', ['--join', String(join)], { name: `bare-${join}`, cpus });
+  async bare(join, { cpus = SERVER_CPU, args = [] } = {}) {
+    const server = this.talk('bench_bare', ['--join', String(join), ...args], { name: `bare-${join}`, cpus });
     const { port, feed } = await server.answer();
     server.url = `ws://127.0.0.1:${port}/`;
     server.source = ['--feed', String(feed)];
@@ -114,9 +120,10 @@ export class Stage {
   }
 
   // Subscribers of `server`, all of them greeted; and a publisher to what it reads. `linger` is Kafka's.
-  async clients(server, { subscribers = 1000, sample = 8, linger = 0, cpus = OTHER_CPU, publish = true, discard = false } = {}) {
+  async clients(server, { subscribers = 1000, sample = 8, linger = 0, cpus = OTHER_CPU, publish = true, discard = false,
+    nice = this.nice } = {}) {
     const load = this.talk('bench_load', ['--url', server.url, '--subscribers', String(subscribers),
-      '--sample', String(sample), '--discard', discard ? '1' : '0'], { name: `load-${server.name}`, cpus });
+      '--sample', String(sample), '--discard', discard ? '1' : '0'], { name: `load-${server.name}`, cpus, nice });
     const opened = await load.answer('open');
     if (opened.lost > 0) throw new Error(`${opened.lost} connections lost\n${readFileSync(load.log, 'utf8')}`);
     const publisher = publish ? this.talk('bench_publish', [...server.source, '--linger', String(linger)],
