@@ -120,7 +120,12 @@ bool client_enter(struct client *c, uint64_t session, unsigned log, uint64_t pos
 /* The cursor that goes with a ping, when the client is at the head; 0: none. */
 size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
 
-/* A cursor of where the client's session stands, in whichever log; 0: nowhere. */
+/* Appends the rooms that it has joined on request, a comma list: what a resume must name. false: more than
+ * one can name, or than `max` bytes. */
+bool client_requested_rooms(struct client *c, struct buffer *out, size_t max);
+/* While `connected` is emitted: does it go on where its cursor stood, with nothing known to be missing? */
+bool client_goes_on(const struct client *c);
+/* A cursor of where the client's session stands, in whichever log; 0: what follows may be repeats. */
 size_t client_place_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
 
 bool client_is_attached(const struct client *c);

@@ -93,6 +93,8 @@ bool session_join(struct session *s, struct slice room);
 bool session_leave(struct session *s, struct slice room);
 bool session_stands_in(const struct session *s, struct slice room);
 size_t session_rooms(const struct session *s);
+/* Appends the name of one of its rooms; false: there are not so many. */
+bool session_room_name(const struct session *s, size_t index, struct buffer *out);
 
 /* The socket takes bytes again. */
 void session_writable(struct session *s);

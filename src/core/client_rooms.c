@@ -114,6 +114,23 @@ void client_command_leave(struct client *c, const struct json *j, uint32_t data)
     buffer_finish(&scratch);
 }
 
+bool client_requested_rooms(struct client *c, struct buffer *out, size_t max)
+{
+    struct buffer name = {0};
+    size_t start = out->size, count = 0;
+    bool fits = true;
+    for (size_t i = 0; fits && session_room_name(c->session, i, &name); i++, buffer_clear(&name)) {
+        struct slice room = buffer_slice(&name);
+        if (grants_is_automatic(c->grants, room))
+            continue;
+        buffer_add_text(out, count > 0 ? "," : "");
+        buffer_add_slice(out, room);
+        fits = ++count <= RESUME_ROOMS_MAX && out->size - start <= max && !memchr(room.data, ',', room.size);
+    }
+    buffer_finish(&name);
+    return fits;
+}
+
 static const struct {
     const char *label, *code, *message;
 } outcomes[] = {

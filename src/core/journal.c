@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    POSTS = 64,         /* places whose cursor is kept */
+    POSTS = 1024,       /* places whose cursor is kept: the recent ones all, older ones ever more sparsely */
     CHECKPOINTS = 8192, /* acknowledged ones whose sequence is kept: two hours of traffic */
     BASES_BYTES = 4 << 20,
 };
@@ -35,7 +35,7 @@ struct journal {
     } sent[64]; /* ring: sequences of the checkpoints that wait for their acknowledgement */
 
     struct lock lock;         /* what follows */
-    struct post posts[POSTS]; /* ring */
+    struct post posts[POSTS]; /* ascending */
     size_t post_count;
     struct {
         int64_t offset;
@@ -216,6 +216,16 @@ void journal_advance(struct journal *j, uint32_t partition, int64_t next, const 
     hotlog_advance(j->log, partition, next);
 }
 
+/* Makes room: every second one of the older three quarters goes. */
+static void thin_out(struct journal *j)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < j->post_count; i++)
+        if (i >= POSTS / 4 * 3 || i % 2 == 0)
+            j->posts[kept++] = j->posts[i];
+    j->post_count = kept;
+}
+
 static void post(struct journal *j)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
@@ -224,9 +234,11 @@ static void post(struct journal *j)
     if (size == 0)
         return;
     lock_take(&j->lock);
-    struct post *last = &j->posts[(j->post_count + POSTS - 1) % POSTS];
-    struct post *p =
-        j->post_count > 0 && last->position == position ? last : &j->posts[j->post_count++ % POSTS];
+    if (j->post_count > 0 && j->posts[j->post_count - 1].position == position)
+        j->post_count--;
+    else if (j->post_count == POSTS)
+        thin_out(j);
+    struct post *p = &j->posts[j->post_count++];
     p->position = position;
     p->size = (uint8_t)size;
     memcpy(p->cursor, cursor, size + 1);
@@ -270,13 +282,17 @@ size_t journal_cursor(struct journal *j, uint64_t position, char out[CURSOR_TEXT
 {
     size_t size = 0;
     lock_take(&j->lock);
-    size_t kept = j->post_count < POSTS ? j->post_count : POSTS;
-    for (size_t i = 1; i <= kept && size == 0; i++) {
-        const struct post *p = &j->posts[(j->post_count - i) % POSTS];
-        if (p->position <= position) {
-            size = p->size;
-            memcpy(out, p->cursor, size + 1);
-        }
+    size_t low = 0, high = j->post_count; /* the first one beyond the position */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (j->posts[middle].position <= position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > 0) {
+        size = j->posts[low - 1].size;
+        memcpy(out, j->posts[low - 1].cursor, size + 1);
     }
     lock_give(&j->lock);
     return size;

@@ -295,6 +295,15 @@ size_t session_rooms(const struct session *s)
     return s->side ? s->room_count : s->room_count - 1; /* that of all does not count */
 }
 
+bool session_room_name(const struct session *s, size_t index, struct buffer *out)
+{
+    size_t own = s->side ? 0 : 1; /* behind that of all */
+    if (index + own >= s->room_count)
+        return false;
+    rooms_name(s->fanout->rooms, s->rooms[index + own].room, out);
+    return true;
+}
+
 bool session_join(struct session *s, struct slice name)
 {
     struct fanout *f = s->fanout;

@@ -13,7 +13,11 @@
 enum {
     TICK_MS = 1000,
     DRAIN_STEP_MS = 100,
-    DRAIN_STEP_MIN = 200, /* connections per step, so that few are not kept waiting */
+    DRAIN_STEP_MIN = 200,   /* connections per step, so that few are not kept waiting */
+    ROOMS_TEXT_MAX = 4096,  /* of the rooms that a cursor names ... */
+    ROOMS_TEXT_SMALL = 256, /* ... and beyond this it comes at most so often: */
+    LONG_CURSOR_MS = 1000,
+    PID_MAX = 64,
 };
 
 struct sio {
@@ -27,11 +31,17 @@ struct sio {
     struct loop_timer tick, drain;
     uint64_t drain_until;
     bool draining;
-    struct buffer text;    /* of the message at hand */
-    struct buffer trailer; /* the frame of the cursor of ... */
-    const struct lane *trailer_lane;
-    unsigned trailer_log;
-    uint64_t trailer_position;
+    struct buffer text; /* of the message at hand */
+    struct trailer {    /* the cursor of a place, as a frame */
+        const struct lane *lane;
+        unsigned log;
+        uint64_t position;
+        char cursor[CURSOR_TEXT_MAX + 1];
+        size_t cursor_size;
+        struct buffer frame;
+        const struct guest *offered_to; /* it is part of the write to come */
+    } trailer;
+    struct buffer own_trailer; /* ... of one who stands in rooms on request */
 };
 
 struct guest {
@@ -41,30 +51,108 @@ struct guest {
     const struct lane *lane;
     struct guest *next, *previous;
     struct loop_timer timer; /* for CONNECT to be decided */
-    uint64_t told;           /* the cursor that was sent last, as a hash */
+    char *rooms;             /* joined on request, as cursors name them; NULL: none */
+    uint64_t told_at;
+    bool whole;                       /* `rooms` are all of them */
+    bool rooms_changed;               /* `rooms` is stale */
+    char cursor[CURSOR_TEXT_MAX + 1]; /* the last one that the client has, without rooms */
     char sid[ENGINE_ID_SIZE + 1];
+    char pid[PID_MAX + 1];
 };
 
 static const struct slice NONE = {NULL, 0};
 
-/* --- what is said --- */
+/* --- cursors ---
+   What a client sends back is all there is to resuming: the cursor, and behind '~' the rooms that it joined
+   on request; "~*" when they are too many to be named. */
+
+static void renew_rooms(struct guest *g)
+{
+    struct buffer names = {0};
+    g->rooms_changed = false;
+    g->whole = client_requested_rooms(g->client, &names, ROOMS_TEXT_MAX);
+    free(g->rooms);
+    g->rooms = names.size > 0 ? xstrdup(g->whole ? buffer_text(&names) : "*") : NULL;
+    buffer_finish(&names);
+}
+
+/* Appends ["cursor","..."]'s argument. */
+static void write_cursor(const struct guest *g, struct slice cursor, struct buffer *out)
+{
+    if (!g->rooms) {
+        buffer_print(out, "\"%.*s\"", SLICE_ARGS(cursor));
+        return;
+    }
+    struct buffer text = {0};
+    buffer_print(&text, "%.*s~%s", SLICE_ARGS(cursor), g->rooms);
+    buffer_add_json_text(out, buffer_slice(&text));
+    buffer_finish(&text);
+}
+
+/* Is this cursor worth sending? */
+static bool is_news(struct guest *g, struct slice cursor)
+{
+    bool changed = g->rooms_changed;
+    if (cursor.size == 0 || (!changed && slice_is(cursor, g->cursor)))
+        return false;
+    if (changed)
+        renew_rooms(g);
+    bool large = g->rooms && strlen(g->rooms) > ROOMS_TEXT_SMALL;
+    return changed || !large || loop_now(g->sio->loop) - g->told_at >= LONG_CURSOR_MS;
+}
+
+static void note_told(struct guest *g, struct slice cursor)
+{
+    g->told_at = loop_now(g->sio->loop);
+    memcpy(g->cursor, cursor.data, cursor.size);
+    g->cursor[cursor.size] = '\0';
+}
 
 static void emit_cursor(struct guest *g, struct slice cursor)
 {
-    char quoted[CURSOR_TEXT_MAX + 3];
-    uint64_t hash = hash_bytes(cursor.data, cursor.size, 0);
-    if (cursor.size == 0 || hash == g->told)
+    if (!is_news(g, cursor))
         return;
-    g->told = hash;
-    int size = snprintf(quoted, sizeof quoted, "\"%.*s\"", SLICE_ARGS(cursor));
-    sio_emit(g->socket, "cursor", (struct slice){quoted, (size_t)size});
+    note_told(g, cursor);
+    struct buffer *out = &g->sio->text;
+    buffer_clear(out);
+    write_cursor(g, cursor, out);
+    sio_emit(g->socket, "cursor", buffer_slice(out));
+}
+
+/* Before a client is told that it stands in a room, it must have a cursor that says so. */
+static void note_rooms(struct guest *g, const char *type)
+{
+    if (strcmp(type, "room-joined") != 0 && strcmp(type, "room-left") != 0)
+        return;
+    char cursor[CURSOR_TEXT_MAX + 1];
+    size_t size = client_place_cursor(g->client, cursor);
+    g->rooms_changed = true;
+    if (size == 0) {
+        size = strlen(g->cursor);
+        memcpy(cursor, g->cursor, size);
+    }
+    emit_cursor(g, (struct slice){cursor, size});
+}
+
+/* --- what is said --- */
+
+static void accept_socket(struct guest *g)
+{
+    char more[PID_MAX + 16];
+    if (!*g->pid || !client_goes_on(g->client) || !g->whole)
+        engine_random_id(g->pid);
+    snprintf(more, sizeof more, ",\"pid\":\"%s\"", g->pid);
+    sio_accept(g->socket, slice_of(g->sid), more);
+    g->rooms_changed = true;
+    *g->cursor = '\0';
 }
 
 static void on_emit(void *owner, const char *type, struct slice data, struct slice cursor)
 {
     struct guest *g = owner;
+    note_rooms(g, type);
     if (strcmp(type, "connected") == 0)
-        sio_accept(g->socket, slice_of(g->sid), "");
+        accept_socket(g);
     else
         sio_emit(g->socket, type, data);
     emit_cursor(g, cursor);
@@ -74,6 +162,7 @@ static void on_emit(void *owner, const char *type, struct slice data, struct sli
 static void on_answer(void *owner, uint64_t request, const char *type, struct slice data)
 {
     struct guest *g = owner;
+    note_rooms(g, type);
     struct buffer *out = &g->sio->text;
     buffer_clear(out);
     if (strcmp(type, "error") == 0)
@@ -158,7 +247,17 @@ static void on_hold_over(struct loop_timer *timer)
 static size_t transport_write(void *transport, const struct iovec *parts, int count)
 {
     struct guest *g = transport;
-    return sio_over(g->socket) ? 0 : engine_write(sio_link(g->socket), parts, count);
+    struct trailer *t = &g->sio->trailer;
+    bool offered = t->offered_to == g;
+    t->offered_to = NULL;
+    if (sio_over(g->socket))
+        return 0;
+    size_t taken = engine_write(sio_link(g->socket), parts, count), all = 0;
+    for (int i = 0; offered && i < count; i++)
+        all += parts[i].iov_len;
+    if (offered && taken == all)
+        note_told(g, (struct slice){t->cursor, t->cursor_size});
+    return taken;
 }
 
 static void transport_keep(void *transport, const char *rest, size_t size)
@@ -167,32 +266,50 @@ static void transport_keep(void *transport, const char *rest, size_t size)
     engine_keep(sio_link(g->socket), rest, size);
 }
 
-/* Sessions that end at the same place share it. While polling it goes with the answer instead (on_leaving).
- */
+static void write_trailer(struct guest *g, struct slice cursor, struct buffer *out)
+{
+    struct buffer *text = &g->sio->text;
+    buffer_clear(text);
+    socketio_begin(text, SOCKETIO_EVENT, 0, g->lane->address, NONE);
+    buffer_add_text(text, "[\"cursor\",");
+    write_cursor(g, cursor, text);
+    buffer_add_byte(text, ']');
+    buffer_clear(out);
+    char *header = buffer_reserve(out, FRAME_HEADER_MAX);
+    out->size = frame_header(header, FRAME_TEXT, text->size);
+    buffer_add_slice(out, buffer_slice(text));
+}
+
+/* The cursor of this place, written once for all who stand in no rooms of their own. */
+static void renew_trailer(struct sio *o, struct guest *g, unsigned log, uint64_t position)
+{
+    struct trailer *t = &o->trailer;
+    if (t->lane == g->lane && t->log == log && t->position == position)
+        return;
+    *t = (struct trailer){.lane = g->lane, .log = log, .position = position, .frame = t->frame};
+    t->cursor_size = o->client.services->cursor(o->client.services_owner, log, position, t->cursor);
+    char *rooms = g->rooms;
+    g->rooms = NULL;
+    write_trailer(g, (struct slice){t->cursor, t->cursor_size}, &t->frame);
+    g->rooms = rooms;
+}
+
+/* While polling it goes with the answer instead (on_leaving). */
 static struct slice transport_trailer(void *transport, unsigned log, uint64_t position)
 {
     struct guest *g = transport;
     struct sio *o = g->sio;
     if (sio_over(g->socket) || !engine_on_websocket(sio_link(g->socket)))
         return NONE;
-    if (o->trailer_lane == g->lane && o->trailer_log == log && o->trailer_position == position)
-        return buffer_slice(&o->trailer);
-    o->trailer_lane = g->lane;
-    o->trailer_log = log;
-    o->trailer_position = position;
-    buffer_clear(&o->trailer);
-    char cursor[CURSOR_TEXT_MAX + 1];
-    size_t size = o->client.services->cursor(o->client.services_owner, log, position, cursor);
-    if (size == 0)
+    renew_trailer(o, g, log, position);
+    struct slice cursor = {o->trailer.cursor, o->trailer.cursor_size};
+    if (!is_news(g, cursor))
         return NONE;
-    struct buffer *text = &o->text;
-    buffer_clear(text);
-    socketio_begin(text, SOCKETIO_EVENT, 0, g->lane->address, NONE);
-    buffer_print(text, "[\"cursor\",\"%s\"]", cursor);
-    char *header = buffer_reserve(&o->trailer, FRAME_HEADER_MAX);
-    o->trailer.size = frame_header(header, FRAME_TEXT, text->size);
-    buffer_add_slice(&o->trailer, buffer_slice(text));
-    return buffer_slice(&o->trailer);
+    o->trailer.offered_to = g;
+    if (!g->rooms)
+        return buffer_slice(&o->trailer.frame);
+    write_trailer(g, cursor, &o->own_trailer);
+    return buffer_slice(&o->own_trailer);
 }
 
 static void transport_away(void *transport, struct session *s, struct origin *origin)
@@ -212,18 +329,37 @@ static const struct transport_hooks transport_hooks = {
 
 /* --- what sockets bring --- */
 
-/* `auth.cursor` and `auth.rooms`: where to go on, and the rooms that were joined on request. */
+static bool is_plain(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", text.data[i]) ||
+            !text.data[i])
+            return false;
+    return true;
+}
+
+/* Where to go on: what the client's own recovery sends (`offset`, with its `pid`), or the application
+   (`cursor`); the rooms are named behind it, or in `rooms`. */
 static void take_resume(struct guest *g, const struct json *j, uint32_t auth)
 {
     struct buffer scratch = {0}, name = {0}, rooms = {0};
+    struct slice pid = json_string(j, json_find(j, auth, SLICE("pid")), &scratch);
+    if (pid.size > 0 && pid.size <= PID_MAX && is_plain(pid))
+        memcpy(g->pid, pid.data, pid.size);
     struct slice cursor = json_string(j, json_find(j, auth, SLICE("cursor")), &scratch);
+    if (cursor.size == 0)
+        cursor = json_string(j, json_find(j, auth, SLICE("offset")), &scratch);
+    const char *mark = cursor.size ? memchr(cursor.data, '~', cursor.size) : NULL;
+    if (mark) {
+        size_t behind = (size_t)(cursor.data + cursor.size - mark) - 1;
+        g->whole = !slice_is((struct slice){mark + 1, behind}, "*");
+        buffer_add(&rooms, mark + 1, g->whole ? behind : 0);
+        cursor.size = (size_t)(mark - cursor.data);
+    }
     uint32_t list = json_find(j, auth, SLICE("rooms"));
     for (uint32_t n = json_first(j, list); n != JSON_NONE; n = json_after(j, list, n)) {
-        struct slice room = json_string(j, n, &name);
-        if (room.size == 0 || memchr(room.data, ',', room.size))
-            continue;
         buffer_add_text(&rooms, rooms.size ? "," : "");
-        buffer_add_slice(&rooms, room);
+        buffer_add_slice(&rooms, json_string(j, n, &name));
     }
     client_set_resume(g->client, cursor, buffer_slice(&rooms));
     buffer_finish(&scratch);
@@ -239,7 +375,8 @@ static void *on_connect(
     if (!lane)
         return NULL;
     struct guest *g = xcalloc(1, sizeof *g);
-    *g = (struct guest){.sio = o, .socket = s, .lane = lane, .next = o->first, .timer.on_due = on_hold_over};
+    *g = (struct guest){
+        .sio = o, .socket = s, .lane = lane, .next = o->first, .timer.on_due = on_hold_over, .whole = true};
     if (o->first)
         o->first->previous = g;
     o->first = g;
@@ -302,6 +439,8 @@ static void on_leaving(void *app)
 
 static void on_heartbeat(void *app)
 {
+    struct guest *g = app;
+    *g->cursor = '\0'; /* in any case: it may have been lost on the way */
     tell_cursor(app, client_ping_cursor);
 }
 
@@ -313,6 +452,7 @@ static void on_closed(void *app)
         g->next->previous = g->previous;
     loop_timer_clear(g->sio->loop, &g->timer);
     client_destroy(g->client);
+    free(g->rooms);
     free(g);
 }
 
@@ -404,7 +544,8 @@ void sio_destroy(struct sio *o)
     sio_server_destroy(o->server);
     CHECK(!o->first);
     buffer_finish(&o->text);
-    buffer_finish(&o->trailer);
+    buffer_finish(&o->trailer.frame);
+    buffer_finish(&o->own_trailer);
     catalogue_release(o->client.catalogue);
     free(o);
 }
