@@ -120,6 +120,7 @@ class World {
       DATABASE_URL: this.databaseUrl,
       JWT_SECRET: SECRET,
       CATALOGUE: this.catalogue,
+      CHECKPOINT_TOPIC: this.topic('checkpoints'), // a start reads the newest one, which must not be of another world
       DEAD_LETTER_TOPIC: this.topic('dead-letters'),
       DEAD_LETTER_GROUP: this.topic('dead-letters'),
       ...extra,
