@@ -265,6 +265,11 @@ size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
     return c->session && session_is_live(c->session) ? client_place_cursor(c, out) : 0;
 }
 
+const char *client_user(const struct client *c)
+{
+    return c->user;
+}
+
 bool client_is_attached(const struct client *c)
 {
     return c->state == CLIENT_ATTACHED;

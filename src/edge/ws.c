@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 
 enum {
     SWEEP_MS = 1000,
@@ -112,10 +113,33 @@ void peer_end(struct peer *p, enum close_reason reason, const char *detail)
 
 /* --- what the fan-out writes --- */
 
+#ifdef CAUSEWAY_TRACE
+/* For tests/system/audit.test.mjs, which judges rights at the moment of hand-over. */
+static void trace_hand_over(struct peer *p, const struct iovec *parts, int count, size_t taken)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    fprintf(p->ws->trace, "%lld %s %zu\n", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+        client_user(p->client), taken);
+    for (int i = 0; i < count && taken > 0; i++) {
+        size_t size = parts[i].iov_len < taken ? parts[i].iov_len : taken;
+        fwrite(parts[i].iov_base, 1, size, p->ws->trace);
+        taken -= size;
+    }
+    fputc('\n', p->ws->trace);
+    fflush(p->ws->trace);
+}
+#endif
+
 static size_t transport_write(void *transport, const struct iovec *parts, int count)
 {
     struct peer *p = transport;
-    return conn_write(p->conn, parts, count);
+    size_t taken = conn_write(p->conn, parts, count);
+#ifdef CAUSEWAY_TRACE
+    if (p->ws->trace && taken > 0)
+        trace_hand_over(p, parts, count, taken);
+#endif
+    return taken;
 }
 
 static void transport_keep(void *transport, const char *rest, size_t size)
@@ -262,6 +286,9 @@ struct ws *ws_create(struct loop *loop, const struct client_settings *client,
     w->connections = metric_label(METRIC_CONNECTIONS, "websocket");
     CHECK(getrandom(&w->random, sizeof w->random, 0) == sizeof w->random);
     w->random |= 1;
+#ifdef CAUSEWAY_TRACE
+    w->trace = getenv("HAND_OVER_TRACE") ? fopen(getenv("HAND_OVER_TRACE"), "a") : NULL;
+#endif
     w->sweep.on_due = on_sweep;
     w->drain.on_due = on_drain;
     loop_timer_set(loop, &w->sweep, SWEEP_MS);
@@ -279,6 +306,10 @@ void ws_destroy(struct ws *w)
             conn_abort(w->slots[i].peer->conn);
     loop_settle(w->loop);
     CHECK(w->peers == 0);
+#ifdef CAUSEWAY_TRACE
+    if (w->trace)
+        fclose(w->trace);
+#endif
     json_finish(&w->scratch);
     buffer_finish(&w->text);
     free(w->slots);

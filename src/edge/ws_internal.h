@@ -5,6 +5,10 @@
 #include "causeway/handshake.h"
 #include "causeway/ws.h"
 
+#ifdef CAUSEWAY_TRACE
+#include <stdio.h>
+#endif
+
 enum peer_state {
     PEER_PARKED, /* the request is not answered yet: the user is being looked up */
     PEER_OPEN,
@@ -51,6 +55,9 @@ struct ws {
     bool draining;
     uint64_t random;
     struct metric *connections;
+#ifdef CAUSEWAY_TRACE
+    FILE *trace; /* what was handed over to the kernel, to whom and when; NULL: not asked for */
+#endif
 };
 
 size_t peer_data(void *owner, struct conn *c, char *data, size_t size); /* the bytes of an open connection */
