@@ -10,7 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const program = process.env.CAUSEWAY_TEST_BINARY ?? join(root, 'build/dev/causeway');
 const read = (path) => readFileSync(join(root, path), 'utf8');
 
-const DOCUMENTS = ['README.md', 'src/ARCHITECTURE.md', 'docs/PROTOCOL.md', 'docs/CATALOGUE.md', 'docs/SOCKETIO.md', 'docs/RIGHTS.md', 'bench/README.md'];
+const DOCUMENTS = ['README.md', 'src/ARCHITECTURE.md', 'src/DECISIONS.md', 'docs/PROTOCOL.md', 'docs/CATALOGUE.md', 'docs/SOCKETIO.md', 'docs/RIGHTS.md', 'bench/README.md'];
 const MAP_MAX_LINES = 260;
 
 // --- reading documents
