@@ -14,6 +14,7 @@
      round ID EXPECTED TIMEOUT_MS      -> armed, complete (at the last delivery), round (the result)
      hold SECONDS                      -> hold (pings answered, connections lost)
      drop                              -> dropped (all connections are reset)
+     again                             -> open (all connect again, after a drop)
      storm ID EXPECTED TIMEOUT_MS PATH -> as round; all connect again first, to this path. Without --discard.
    It ends at the end of stdin, with status 1 when anything failed. */
 #include "frames.h"
@@ -384,6 +385,9 @@ static void run_command(struct load *l, const char *line)
         l->started = 0;
     } else if (strcmp(line, "drop") == 0) {
         drop_all(l);
+    } else if (strcmp(line, "again") == 0) {
+        start_phase(l, OPENING, 0);
+        l->started = 0;
     } else if (sscanf(line, "round %lu %lu %lu", &id, &expected, &limit) == 3 && expected > 0) {
         start_round(l, id, expected, limit);
     } else if (sscanf(line, "hold %lu", &limit) == 1) {

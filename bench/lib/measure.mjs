@@ -51,6 +51,7 @@ export function together(rounds) {
   }
   return {
     perCpuSecond: sum((r) => r.deliveries) / sum((r) => r.serverCpu),
+    perSecond: sum((r) => r.deliveries) / sum((r) => r.seconds),
     seconds: sum((r) => r.seconds),
     serverShare: sum((r) => r.serverCpu) / sum((r) => r.seconds),
     loadShare: sum((r) => r.cpu) / sum((r) => r.seconds + 0.05),

@@ -1,15 +1,15 @@
-// Causeway beside a bare loop: both up all the time, short rounds in turn, the ratio of each pair.
+// Causeway beside a yardstick: both up all the time, short rounds in turn, the ratio of each pair.
 import { measure, median, together } from './measure.mjs';
 import { touchFreeMemory } from './memory.mjs';
 
 /* `starts` fresh processes with `rounds` pairs each, since bursts differ more between processes than between rounds.
-   A round is `repeat` times `count` events at `rate`. */
-export async function paired(stage, { join, count, rate, repeat = 1, rounds, starts, linger, warm, note }) {
+   A round is `repeat` times `count` events at `rate`. `yard` and `own` start a server each. */
+export async function paired(stage, { yard, own, count, rate, repeat = 1, rounds, starts, linger, warm, note }) {
   const mine = [];
-  const bare = [];
+  const others = [];
   const ratios = [];
   for (let start = 0; start < starts; start++) {
-    const servers = [await stage.bare(join), await stage.server()];
+    const servers = [await yard(), await own()];
     const clients = [await stage.clients(servers[0]), await stage.clients(servers[1], { linger })];
     touchFreeMemory();
     for (const each of clients) await measure(each, warm, rate);
@@ -18,7 +18,7 @@ export async function paired(stage, { join, count, rate, repeat = 1, rounds, sta
       for (const each of round % 2 === 0 ? clients : clients.slice().reverse()) {
         const parts = [];
         for (let i = 0; i < repeat; i++) parts.push(await measure(each, count, rate));
-        (each === clients[0] ? bare : mine).push(...parts);
+        (each === clients[0] ? others : mine).push(...parts);
         results[clients.indexOf(each)] = together(parts);
       }
       ratios.push(results[1].perCpuSecond / results[0].perCpuSecond);
@@ -26,5 +26,5 @@ export async function paired(stage, { join, count, rate, repeat = 1, rounds, sta
     }
     await stage.stop(...clients.flatMap(({ load, publisher }) => [load, publisher]), ...servers);
   }
-  return { bare: together(bare), causeway: together(mine), ratio: median(ratios), ratios };
+  return { yard: together(others), causeway: together(mine), ratio: median(ratios), ratios };
 }

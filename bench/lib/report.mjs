@@ -1,7 +1,8 @@
 // Results as text.
 const COLUMNS = [
   ['', (r) => r.name],
-  ['D/cpu-s', (r) => r.perCpuSecond && (r.perCpuSecond >= 1e6 ? `${(r.perCpuSecond / 1e6).toFixed(2)} M` : `${(r.perCpuSecond / 1e3).toFixed(0)} k`)],
+  ['D/s', (r) => many(r.perSecond)],
+  ['D/cpu-s', (r) => many(r.perCpuSecond)],
   ['ratio', (r) => r.ratio?.toFixed(2)],
   ['p50 ms', (r) => ms(r.p50)],
   ['p99 ms', (r) => ms(r.p99)],
@@ -14,6 +15,7 @@ const COLUMNS = [
   ['rounds', (r) => r.rounds],
 ];
 
+const many = (n) => n && (n >= 1e6 ? `${(n / 1e6).toFixed(2)} M` : `${(n / 1e3).toFixed(0)} k`);
 const ms = (us) => (us === undefined ? undefined : (us / 1000).toFixed(1));
 const percent = (share) => (share === undefined ? undefined : `${(share * 100).toFixed(share < 0.1 ? 2 : 0)} %`);
 

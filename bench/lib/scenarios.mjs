@@ -7,18 +7,20 @@ import { paired } from './paired.mjs';
 import { BOTH_CPUS, OTHER_CPU } from './stage.mjs';
 
 // A client that does not look at what it discards does not answer pings either.
-const NO_PINGS = { PING_INTERVAL: '3600', LIFE_TIMEOUT: '7200' };
+export const NO_PINGS = { PING_INTERVAL: '3600', LIFE_TIMEOUT: '7200' };
 const PAIRED_BARS = { single: 0.8, burst: 3 };
 const RATE_BAR_MS = 50;
 const JOIN_ALL = 400; // 128 KiB, as Causeway writes at once
 const IDLE_BAR_BYTES = 6 * 1024;
 const IDLE_BAR_SHARE = 0.01;
 
-function pairedResult(result, name, bareName, bar) {
+const besideBare = (stage, join) => ({ yard: () => stage.bare(join), own: () => stage.server() });
+
+export function pairedResult(result, name, yardName, bar) {
   const spread = `${Math.min(...result.ratios).toFixed(2)}-${Math.max(...result.ratios).toFixed(2)}`;
   return {
-    rows: [{ name: bareName, ...result.bare }, { name: 'causeway', ...result.causeway, ratio: result.ratio }],
-    verdicts: [{ what: `${name}: deliveries per CPU second against ${bareName}`, bar: `>= ${bar.toFixed(2)}`,
+    rows: [{ name: yardName, ...result.yard }, { name: 'causeway', ...result.causeway, ratio: result.ratio }],
+    verdicts: [{ what: `${name}: deliveries per CPU second against ${yardName}`, bar: `>= ${bar.toFixed(2)}`,
       measured: `${result.ratio.toFixed(2)} (${spread})`, ok: result.ratio >= bar }],
     detail: result,
   };
@@ -26,14 +28,14 @@ function pairedResult(result, name, bareName, bar) {
 
 export async function single(stage, { quick, rounds, note }) {
   const starts = quick ? 1 : 2;
-  const result = await paired(stage, { join: 1, count: 180, rate: 60, warm: 60, linger: 0, starts,
+  const result = await paired(stage, { ...besideBare(stage, 1), count: 180, rate: 60, warm: 60, linger: 0, starts,
     rounds: Math.ceil((rounds ?? (quick ? 3 : 8)) / starts), note });
   return pairedResult(result, 'single events, 60/s', 'bare k=1', PAIRED_BARS.single);
 }
 
 export async function burst(stage, { quick, rounds, note }) {
   const starts = quick ? 1 : 3;
-  const result = await paired(stage, { join: 16, count: 2000, rate: 0, repeat: 2, warm: 2000, linger: 5, starts,
+  const result = await paired(stage, { ...besideBare(stage, 16), count: 2000, rate: 0, repeat: 2, warm: 2000, linger: 5, starts,
     rounds: Math.ceil((rounds ?? (quick ? 3 : 9)) / starts), note });
   return pairedResult(result, 'burst of 2,000', 'bare k=16', PAIRED_BARS.burst);
 }

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { setPriority } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { KafkaSide, startKafka } from '../../tests/system/lib/kafka.mjs';
 import { startPostgres } from '../../tests/system/lib/postgres.mjs';
 import { buildDir, cleanEnvironment, root, until } from '../../tests/system/lib/processes.mjs';
@@ -41,7 +41,7 @@ export class Stage {
   }
 
   program(name) {
-    return join(this.bin, name);
+    return isAbsolute(name) ? name : join(this.bin, name);
   }
 
   async start() {
@@ -119,11 +119,30 @@ export class Stage {
     return server;
   }
 
+  // The same for clients of Socket.IO: Causeway, and the reference server, which gets events as bench_bare does.
+  async socketio({ env } = {}) {
+    const server = await this.server({ document: 'socketio.yaml', env });
+    return this.speakSocketio(server, 3);
+  }
+
+  async reference() {
+    const server = this.talk(process.execPath, ['--expose-gc', join(root, 'bench/reference.mjs')], { name: 'socket.io', cpus: SERVER_CPU });
+    const { port, feed } = await server.answer('listening');
+    server.source = ['--feed', String(feed)];
+    return this.speakSocketio(Object.assign(server, { port }), 2);
+  }
+
+  speakSocketio(server, greetings) {
+    server.url = `ws://127.0.0.1:${server.port}/socket.io/?EIO=4&transport=websocket`;
+    server.greeting = ['--greetings', String(greetings), '--send', `40${JSON.stringify({ token: this.token })}`];
+    return server;
+  }
+
   // Subscribers of `server`, all of them greeted; and a publisher to what it reads. `linger` is Kafka's.
   async clients(server, { subscribers = 1000, sample = 8, linger = 0, cpus = OTHER_CPU, publish = true, discard = false,
     nice = this.nice } = {}) {
     const load = this.talk('bench_load', ['--url', server.url, '--subscribers', String(subscribers),
-      '--sample', String(sample), '--discard', discard ? '1' : '0'], { name: `load-${server.name}`, cpus, nice });
+      '--sample', String(sample), '--discard', discard ? '1' : '0', ...(server.greeting ?? [])], { name: `load-${server.name}`, cpus, nice });
     const opened = await load.answer('open');
     if (opened.lost > 0) throw new Error(`${opened.lost} connections lost\n${readFileSync(load.log, 'utf8')}`);
     const publisher = publish ? this.talk('bench_publish', [...server.source, '--linger', String(linger)],
