@@ -4,10 +4,12 @@
    send (--join 16). No users, rooms, positions or pings. A socket that is full keeps its place and goes on
    when it is writable.
 
-   bench_bare --join K [--send-buffer BYTES] [--replay 1]
+   bench_bare --join K [--send-buffer BYTES] [--replay 1] [--brokers LIST --topic T]
    --replay 1: all frames are kept, and whoever connects gets them from the first one on.
+   --brokers, --topic: it is its own feed, from partition 0 of this Kafka topic on (tap.h).
    Prints {"port":P,"feed":F} (loopback) once it listens; ends at the end of stdin. */
 #include "measure.h"
+#include "tap.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -303,8 +305,10 @@ static bool on_event(struct bare *b, const struct epoll_event *event)
 int main(int argc, char **argv)
 {
     static struct bare b = {.join = 1};
-    static const struct option table[] = {
-        {"join", 1, NULL, 'j'}, {"send-buffer", 1, NULL, 's'}, {"replay", 1, NULL, 'r'}, {NULL, 0, NULL, 0}};
+    static const struct option table[] = {{"join", 1, NULL, 'j'}, {"send-buffer", 1, NULL, 's'},
+        {"replay", 1, NULL, 'r'}, {"brokers", 1, NULL, 'b'}, {"topic", 1, NULL, 't'}, {NULL, 0, NULL, 0}};
+    const char *brokers = NULL;
+    const char *topic = NULL;
     int c;
     while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
         if (c == 'j') {
@@ -313,6 +317,10 @@ int main(int argc, char **argv)
             b.send_buffer = (int)measure_number(optarg, 0);
         } else if (c == 'r') {
             b.replay = measure_number(optarg, 0) > 0;
+        } else if (c == 'b') {
+            brokers = optarg;
+        } else if (c == 't') {
+            topic = optarg;
         } else {
             return 2;
         }
@@ -325,6 +333,9 @@ int main(int argc, char **argv)
     endpoint_create(&b, LISTENER, listen_on_loopback(&port), EPOLLIN);
     endpoint_create(&b, FEED_LISTENER, listen_on_loopback(&feed), EPOLLIN);
     endpoint_create(&b, INPUT, STDIN_FILENO, EPOLLIN);
+    if (brokers != NULL && topic != NULL) {
+        tap_start(brokers, topic, feed);
+    }
     printf("{\"port\":%u,\"feed\":%u}\n", port, feed);
     fflush(stdout);
     struct epoll_event events[EVENTS];

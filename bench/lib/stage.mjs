@@ -111,11 +111,13 @@ export class Stage {
     return server;
   }
 
-  async bare(join, { cpus = SERVER_CPU, args = [] } = {}) {
-    const server = this.talk('bench_bare', ['--join', String(join), ...args], { name: `bare-${join}`, cpus });
+  // With `kafka` its events come from a topic, as Causeway's do; otherwise right from the publisher.
+  async bare(join, { cpus = SERVER_CPU, args = [], kafka = false } = {}) {
+    const topic = kafka ? ['--brokers', this.brokers, '--topic', this.topics.shift()] : [];
+    const server = this.talk('bench_bare', ['--join', String(join), ...topic, ...args], { name: `bare-${join}`, cpus });
     const { port, feed } = await server.answer();
     server.url = `ws://127.0.0.1:${port}/`;
-    server.source = ['--feed', String(feed)];
+    server.source = kafka ? topic : ['--feed', String(feed)];
     return server;
   }
 
