@@ -97,8 +97,9 @@ void client_set_resume(struct client *c, struct slice cursor, struct slice rooms
 void client_authenticate(struct client *c, struct slice token);
 /* @param now monotonic ms, as for client_tick */
 void client_judged(struct client *c, uint64_t tag, const struct client_verdict *verdict, uint64_t now);
-/* Once a second or so: tells of the expiry that comes, and ends it when it has come. */
-void client_tick(struct client *c, uint64_t now);
+/* Tells of the expiry that comes, and ends it when it has come. Returns when it wants to be called again, at
+   the latest: that moves only together with something that is emitted. UINT64_MAX: not before that. */
+uint64_t client_tick(struct client *c, uint64_t now);
 void client_located(struct client *c, uint64_t tag, const struct client_location *location);
 
 /* A message from the client: its type, and its data (JSON_NONE: none) in `j`. Answers through emit, or, when

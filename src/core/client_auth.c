@@ -107,17 +107,22 @@ void client_judged(struct client *c, uint64_t tag, const struct client_verdict *
         judged_again(c, verdict, now);
 }
 
-void client_tick(struct client *c, uint64_t now)
+uint64_t client_tick(struct client *c, uint64_t now)
 {
     if (c->state != CLIENT_ATTACHED)
-        return;
-    int64_t left = c->expires_at - (int64_t)now, warning = c->settings.expiry_warning_ms;
-    if (left + c->expiry_leeway <= 0) {
+        return UINT64_MAX;
+    int64_t end = c->expires_at + c->expiry_leeway, warning = c->settings.expiry_warning_ms;
+    if ((int64_t)now >= end) {
         c->state = CLIENT_REFUSED;
         metric_add(metric_get(METRIC_EXPIRED), 1);
         c->hooks->expired(c->owner);
-    } else if (!c->expiry_told && warning > 0 && left <= warning) {
-        c->expiry_told = true;
-        emit_expiry(c, "auth-expiring", left);
+        return UINT64_MAX;
     }
+    if (c->expiry_told || warning <= 0)
+        return (uint64_t)end;
+    if (c->expires_at - warning > (int64_t)now)
+        return (uint64_t)(c->expires_at - warning);
+    c->expiry_told = true;
+    emit_expiry(c, "auth-expiring", c->expires_at - (int64_t)now);
+    return (uint64_t)end;
 }

@@ -43,7 +43,7 @@ struct peer *peer_create(struct ws *w, struct conn *c, const struct lane *lane)
     p->decoder.expect_mask = true;
     p->life_at = loop_now(w->loop);
     p->slot = take_slot(w);
-    w->slots[p->slot].peer = p;
+    w->slots[p->slot] = (struct slot){.peer = p};
     w->peers++;
     metric_add(w->connections, 1);
     metric_add(metric_label(METRIC_OPENED, "websocket"), 1);
@@ -165,18 +165,29 @@ static void ping(struct peer *p)
     p->unproven += (uint32_t)size;
 }
 
-static void check_life(struct peer *p, uint64_t now)
+/* Who shows no life, whose token expires. Returns when the next of it is due. */
+static uint64_t look_at(struct peer *p, uint64_t now)
 {
-    struct ws *w = p->ws;
-    if (p->state != PEER_OPEN || now - p->life_at < w->settings.life_ms)
-        return;
-    if (made_progress(p))
+    uint64_t patience = p->ws->settings.life_ms;
+    if (p->state != PEER_OPEN)
+        return now;
+    if (now - p->life_at >= patience) {
+        if (!made_progress(p)) {
+            peer_end(p, CLOSE_LIFELESS, NULL);
+            return now;
+        }
         p->life_at = now;
-    else
-        peer_end(p, CLOSE_LIFELESS, NULL);
+    }
+    uint64_t due = client_tick(p->client, now);
+    return due < p->life_at + patience ? due : p->life_at + patience;
 }
 
-/* Once a second: who shows no life, whose token expires, and a ping for this second's share of the peers. */
+void peer_look_soon(struct peer *p)
+{
+    p->ws->slots[p->slot].look_at = 0;
+}
+
+/* Once a second: what is due, and a ping for this second's share of the peers. */
 static void on_sweep(struct loop_timer *timer)
 {
     struct ws *w = (struct ws *)((char *)timer - offsetof(struct ws, sweep));
@@ -188,12 +199,14 @@ static void on_sweep(struct loop_timer *timer)
     w->ping_at = (w->ping_at + 1) % shares;
     for (uint32_t i = 0; i < w->slots_used; i++) {
         struct peer *p = w->slots[i].peer;
-        if (!p)
+        bool pinged = i % shares == w->ping_at;
+        if (!p || (now < w->slots[i].look_at && !pinged))
             continue;
-        check_life(p, now);
-        if (p->state == PEER_OPEN)
-            client_tick(p->client, now);
-        if (i % shares == w->ping_at && p->state == PEER_OPEN)
+        w->slots[i].look_at = UINT64_MAX; /* before what may want it sooner */
+        uint64_t due = look_at(p, now);
+        if (w->slots[i].look_at > due)
+            w->slots[i].look_at = due;
+        if (pinged && p->state == PEER_OPEN)
             ping(p);
     }
 }

@@ -30,6 +30,8 @@ struct peer {
 
 struct slot {
     struct peer *peer;
+    uint64_t
+        look_at; /* nothing about the peer is due before; here, so that most looks need not touch the peer */
     uint32_t next_free;
 };
 
@@ -63,6 +65,9 @@ struct peer *peer_create(struct ws *w, struct conn *c, const struct lane *lane);
 /* Ends the connection with a close frame (answering a parked request first). `detail`: more precise than the
  * reason's own text, or NULL. */
 void peer_end(struct peer *p, enum close_reason reason, const char *detail);
+
+/* Something about it may be due earlier than was thought. */
+void peer_look_soon(struct peer *p);
 
 /* A ping frame, and the latest cursor for one who is at the head, at the end of ws->text; returns their
  * length. */

@@ -97,6 +97,7 @@ static void on_emit(void *owner, const char *type, struct slice data_json, struc
     struct peer *p = owner;
     size_t size = write_message(p, type, data_json, cursor);
     conn_send(p->conn, p->ws->text.data + p->ws->text.size - size, size);
+    peer_look_soon(p);
 }
 
 size_t peer_ping_text(struct peer *p)
@@ -141,6 +142,7 @@ static void on_attached(void *owner, enum grants_outcome outcome)
     struct peer *p = owner;
     if (outcome == GRANTS_ALLOWED) {
         conn_set_deadline(p->conn, 0);
+        peer_look_soon(p);
         metric_add(metric_label(METRIC_AUTH, "ok"), 1);
         if (p->state == PEER_PARKED)
             peer_open(p);

@@ -521,10 +521,10 @@ static void a_token_that_is_no_good_refuses(void **state)
 
 /* --- refreshing and expiring --- */
 
-static void tick(struct fixture *x, uint64_t now)
+static uint64_t tick(struct fixture *x, uint64_t now)
 {
     x->now = now;
-    client_tick(x->client, now);
+    return client_tick(x->client, now);
 }
 
 static void refresh(struct fixture *x, const char *token)
@@ -538,19 +538,19 @@ static void refresh(struct fixture *x, const char *token)
 static void an_expiry_is_told_and_then_ends_the_connection(void **state)
 {
     struct fixture *x = *state;
-    tick(x, 1000);
+    assert_true(tick(x, 1000) == UINT64_MAX);
     attach(x, "7", "7");
     tick(x, 1000 + VALID_MS + LEEWAY_MS); /* not attached yet: the next tick sees it */
     answer(x, "user", "[7]", "id,role", "7,reader");
     assert_heard(x, "connected {\"userId\":7,\"role\":\"reader\"}\n");
-    tick(x, 1000 + VALID_MS - WARNING_MS - 1);
+    assert_int_equal(tick(x, 1000 + VALID_MS - WARNING_MS - 1), 1000 + VALID_MS - WARNING_MS);
     assert_heard(x, "");
-    tick(x, 1000 + VALID_MS - WARNING_MS);
+    assert_int_equal(tick(x, 1000 + VALID_MS - WARNING_MS), 1000 + VALID_MS + LEEWAY_MS);
     assert_heard(x, "auth-expiring {\"expiresIn\":60}\n");
-    tick(x, 1000 + VALID_MS + LEEWAY_MS - 1);
+    assert_int_equal(tick(x, 1000 + VALID_MS + LEEWAY_MS - 1), 1000 + VALID_MS + LEEWAY_MS);
     assert_heard(x, "");
     assert_true(client_is_attached(x->client));
-    tick(x, 1000 + VALID_MS + LEEWAY_MS);
+    assert_true(tick(x, 1000 + VALID_MS + LEEWAY_MS) == UINT64_MAX);
     assert_heard(x, "expired\n");
     assert_false(client_is_attached(x->client));
     tick(x, 1000 + VALID_MS + LEEWAY_MS + 1);
