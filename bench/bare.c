@@ -4,9 +4,10 @@
    send (--join 16). No users, rooms, positions or pings. A socket that is full keeps its place and goes on
    when it is writable.
 
-   bench_bare --join K [--send-buffer BYTES] [--replay 1] [--brokers LIST --topic T]
+   bench_bare --join K [--send-buffer BYTES] [--replay 1] [--brokers LIST --topic T] [--ping SECONDS]
    --replay 1: all frames are kept, and whoever connects gets them from the first one on.
    --brokers, --topic: it is its own feed, from partition 0 of this Kafka topic on (tap.h).
+   --ping: every socket gets a ping so often, a share of them each second.
    Prints {"port":P,"feed":F} (loopback) once it listens; ends at the end of stdin. */
 #include "measure.h"
 #include "tap.h"
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* The load client sends RFC 6455's example key; the handshake is not what is measured. */
@@ -34,7 +36,7 @@
 #define SOCKETS_MAX 20000
 #define EVENTS 512
 
-enum kind { INPUT, LISTENER, FEED_LISTENER, FEED, SUBSCRIBER };
+enum kind { INPUT, LISTENER, FEED_LISTENER, FEED, SUBSCRIBER, CLOCK };
 
 struct endpoint { /* what an epoll event points to */
     enum kind kind;
@@ -51,6 +53,7 @@ struct bare {
     bool replay;
     struct endpoint *subscribers[SOCKETS_MAX];
     size_t count, behind;
+    size_t ping_seconds, pinged; /* 0: no pings */
 
     /* All frames since every socket was last done, in one piece; ends[i] is where frame i ends. */
     uint8_t *log;
@@ -265,6 +268,31 @@ static void on_accept(struct bare *b, struct endpoint *listener)
     }
 }
 
+static void on_clock(struct bare *b, const struct endpoint *e)
+{
+    static const uint8_t ping[2] = {0x89, 0};
+    uint64_t ticks;
+    if (read(e->fd, &ticks, sizeof ticks) != sizeof ticks) {
+        return;
+    }
+    b->pinged = (b->pinged + 1) % b->ping_seconds;
+    for (size_t i = b->pinged; i < b->count; i += b->ping_seconds) {
+        if (b->subscribers[i]->upgraded) {
+            (void)send(b->subscribers[i]->fd, ping, sizeof ping, MSG_NOSIGNAL | MSG_DONTWAIT);
+        }
+    }
+}
+
+static void start_clock(struct bare *b)
+{
+    struct itimerspec second = {{1, 0}, {1, 0}};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (fd < 0 || timerfd_settime(fd, 0, &second, NULL) != 0) {
+        measure_die("bench_bare: no timer");
+    }
+    endpoint_create(b, CLOCK, fd, EPOLLIN);
+}
+
 /* -- start
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -295,6 +323,9 @@ static bool on_event(struct bare *b, const struct epoll_event *event)
     case FEED:
         on_feed(b, e);
         break;
+    case CLOCK:
+        on_clock(b, e);
+        break;
     case SUBSCRIBER:
         on_subscriber(b, e, event->events);
         break;
@@ -306,7 +337,8 @@ int main(int argc, char **argv)
 {
     static struct bare b = {.join = 1};
     static const struct option table[] = {{"join", 1, NULL, 'j'}, {"send-buffer", 1, NULL, 's'},
-        {"replay", 1, NULL, 'r'}, {"brokers", 1, NULL, 'b'}, {"topic", 1, NULL, 't'}, {NULL, 0, NULL, 0}};
+        {"replay", 1, NULL, 'r'}, {"brokers", 1, NULL, 'b'}, {"topic", 1, NULL, 't'}, {"ping", 1, NULL, 'p'},
+        {NULL, 0, NULL, 0}};
     const char *brokers = NULL;
     const char *topic = NULL;
     int c;
@@ -321,6 +353,8 @@ int main(int argc, char **argv)
             brokers = optarg;
         } else if (c == 't') {
             topic = optarg;
+        } else if (c == 'p') {
+            b.ping_seconds = measure_number(optarg, 1);
         } else {
             return 2;
         }
@@ -333,6 +367,9 @@ int main(int argc, char **argv)
     endpoint_create(&b, LISTENER, listen_on_loopback(&port), EPOLLIN);
     endpoint_create(&b, FEED_LISTENER, listen_on_loopback(&feed), EPOLLIN);
     endpoint_create(&b, INPUT, STDIN_FILENO, EPOLLIN);
+    if (b.ping_seconds > 0) {
+        start_clock(&b);
+    }
     if (brokers != NULL && topic != NULL) {
         tap_start(brokers, topic, feed);
     }

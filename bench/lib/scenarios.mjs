@@ -1,5 +1,6 @@
 // What is measured, and against which bar. Each scenario returns {rows, verdicts, detail}: rows are lines of the table,
 // verdicts say {what, bar, measured, ok}.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { busyBetween, cpuBetween, cpuOf, memoryOf, ticksOf } from './cpu.mjs';
 import { measure, median, together } from './measure.mjs';
 import { touchFreeMemory } from './memory.mjs';
@@ -13,6 +14,7 @@ const RATE_BAR_MS = 50;
 const JOIN_ALL = 400; // 128 KiB, as Causeway writes at once
 const IDLE_BAR_BYTES = 6 * 1024;
 const IDLE_BAR_SHARE = 0.01;
+const IDLE_PING_SECONDS = 30;
 
 const besideBare = (stage, join) => ({ yard: () => stage.bare(join), own: () => stage.server() });
 
@@ -94,36 +96,54 @@ export async function rate(stage, { quick, note }) {
   return out;
 }
 
-// User memory is what the process grew by from "ready and nobody connected"; what the kernel keeps is not in it.
-export async function idle(stage, { quick, note }) {
-  const count = 15000;
-  const seconds = quick ? 35 : 90;
-  const server = await stage.server({ fetchWait: 500 });
-  const memory = memoryOf(server.pid);
-  const connecting = cpuOf(server.pid);
+// Holds idle connections, whose server pings them; what that takes of a core.
+async function held(stage, server, count, seconds) {
   const clients = await stage.clients(server, { subscribers: count, publish: false });
-  const connected = cpuBetween(connecting, cpuOf(server.pid));
-  note(`${count} connected in ${clients.opened.seconds.toFixed(1)} s, ${connected.seconds.toFixed(1)} s of server CPU`);
   const before = cpuOf(server.pid);
   const ticks = ticksOf(OTHER_CPU);
   clients.load.say(`hold ${seconds}`);
   const hold = await clients.load.answer('hold');
-  const held = cpuBetween(before, cpuOf(server.pid));
-  const after = memoryOf(server.pid);
+  const cpu = cpuBetween(before, cpuOf(server.pid));
+  const memory = memoryOf(server.pid);
   if (!hold.ok) throw new Error(`${hold.lost} of ${count} idle connections were lost`);
-  if (hold.pings < count * Math.floor((seconds - 1) / 30)) throw new Error(`only ${hold.pings} pings in ${seconds} s`);
+  if (hold.pings < count * Math.floor((seconds - 1) / IDLE_PING_SECONDS)) throw new Error(`only ${hold.pings} pings in ${seconds} s`);
   await stage.stop(clients.load, server);
-  const each = (after.resident - memory.resident) / count;
-  const share = held.seconds / hold.seconds;
+  const share = cpu.seconds / hold.seconds;
+  return { hold, memory, share, opened: clients.opened, connected: before,
+    row: { name: `${server.name} ${count}`, serverShare: share, loadShare: hold.cpu / hold.seconds,
+      otherBusy: busyBetween(ticks, ticksOf(OTHER_CPU)), threads: cpu.threads, seconds: hold.seconds } };
+}
+
+async function shareAlone(server, seconds) {
+  const before = cpuOf(server.pid);
+  await sleep(seconds * 1000);
+  return cpuBetween(before, cpuOf(server.pid)).seconds / seconds;
+}
+
+// Memory and CPU of connections are what the process takes beyond "ready and nobody connected"; what the kernel keeps is not
+// in it. Beside it, what the kernel alone takes: a loop that does nothing but write pings and read pongs.
+export async function idle(stage, { quick }) {
+  const count = 15000;
+  const seconds = quick ? 35 : 90;
+  const server = await stage.server({ fetchWait: 500 });
+  const memory = memoryOf(server.pid);
+  const nobody = await shareAlone(server, quick ? 10 : 30);
+  const connecting = cpuOf(server.pid);
+  const ours = await held(stage, server, count, seconds);
+  const bare = await held(stage, await stage.bare(1, { args: ['--ping', String(IDLE_PING_SECONDS)] }), count, seconds);
+  const connected = cpuBetween(connecting, ours.connected);
+  const each = (ours.memory.resident - memory.resident) / count;
+  const share = ours.share - nobody;
+  const percent = (share) => `${(share * 100).toFixed(2)} %`;
   return {
-    rows: [{ name: `idle ${count}`, serverShare: share, loadShare: hold.cpu / hold.seconds,
-      otherBusy: busyBetween(ticks, ticksOf(OTHER_CPU)), threads: held.threads, seconds: hold.seconds }],
+    rows: [ours.row, bare.row],
     verdicts: [
       { what: '15,000 idle: user memory of each', bar: '<= 6.00 KiB', measured: `${(each / 1024).toFixed(2)} KiB`, ok: each <= IDLE_BAR_BYTES },
-      { what: `15,000 idle, 30 s pings, ${seconds} s: share of a core`, bar: '< 1 %', measured: `${(share * 100).toFixed(2)} %`, ok: share < IDLE_BAR_SHARE },
-      { what: '15,000 connect: wall / server CPU', bar: 'none', measured: `${clients.opened.seconds.toFixed(2)} s / ${connected.seconds.toFixed(2)} s`, ok: true },
+      { what: `15,000 idle, 30 s pings, ${seconds} s: share of a core`, bar: '< 1 %', measured: percent(share), ok: share < IDLE_BAR_SHARE },
+      { what: '... a bare loop; Causeway with nobody connected', bar: 'none', measured: `${percent(bare.share)}; ${percent(nobody)}`, ok: true },
+      { what: '15,000 connect: wall / server CPU', bar: 'none', measured: `${ours.opened.seconds.toFixed(2)} s / ${connected.seconds.toFixed(2)} s`, ok: true },
     ],
-    detail: { memory, after, hold, connect: { ...clients.opened, cpu: connected }, held },
+    detail: { memory, nobody, ours, bare, connected },
   };
 }
 
