@@ -114,10 +114,11 @@ function runFile(path, env) {
   });
 }
 
-// The counts that the runner itself prints, skipped tests with their reasons, and the blocks of failures word for word.
+// The counts that the runner itself prints, skipped tests with their reasons, figures that a test gives, and the blocks of
+// failures word for word.
 function readTap(text) {
   const total = (name) => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
-  const result = { passed: total('pass'), failed: total('fail') + total('cancelled') + total('todo'), skipped: [], report: '' };
+  const result = { passed: total('pass'), failed: total('fail') + total('cancelled') + total('todo'), skipped: [], figures: [], report: '' };
   let keeping = false;
   for (const line of text.split('\n')) {
     const point = /^ *(not ok|ok) \d+ - (.*?)(?: # (SKIP|TODO)\s*(.*))?$/.exec(line);
@@ -129,6 +130,7 @@ function readTap(text) {
       if (directive === 'SKIP' && !reason) result.failed += 1;
     } else if (/^ *(# |\d+\.\.\d)/.test(line)) {
       keeping = false;
+      if (line.startsWith('# figures: ')) result.figures.push(line.slice(2));
     }
     // Both values once more, after the message that shows their difference.
     if (/^ *(expected|actual):/.test(line)) keeping = 'values';
@@ -144,6 +146,7 @@ function tell(result) {
   const skipped = result.skipped.length > 0 ? `, ${result.skipped.length} skipped` : '';
   console.log(`${result.path.slice(root.length + 1)}: ${result.passed} passed, ${result.failed} failed${skipped} (${result.took})`);
   for (const line of result.skipped) console.log(`  skipped: ${line}`);
+  for (const line of result.figures) console.log(`  ${line}`);
   if (result.report) console.log(result.report.replace(/^/gm, '  '));
 }
 
@@ -185,6 +188,7 @@ async function main() {
   await removeLeftovers();
   const { alone, served } = testFiles(args);
   const base = cleanEnvironment({
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('AUDIT_'))),
     CAUSEWAY_TEST_DIR: runDir,
     CAUSEWAY_TEST_BINARY: process.env.CAUSEWAY_TEST_BINARY ?? join(buildDir, 'dev/causeway'),
   });

@@ -129,6 +129,7 @@ bool client_goes_on(const struct client *c);
 /* A cursor of where the client's session stands, in whichever log; 0: what follows may be repeats. */
 size_t client_place_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1]);
 
+const char *client_user(const struct client *c); /* its id as text; NULL before it is known */
 bool client_is_attached(const struct client *c);
 bool client_is_waiting(const struct client *c); /* no credential came yet */
 bool client_is_judged(const struct client *c);  /* ... or the one that came is still being judged */

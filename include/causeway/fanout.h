@@ -70,13 +70,16 @@ void session_set_position(struct session *s, uint64_t position);
 void session_set_origin(struct session *s, struct origin *origin);
 void session_enter(struct session *s, unsigned log, uint64_t position, struct origin *origin);
 
-/* A walk beside the session's own, which is held meanwhile: the same transport, but other rooms, up to where
-   the session stands. Its events are marked as backfill. After `arrived` it is destroyed by the caller, and
-   the session released. */
-struct session *session_side(struct session *main);
+/* A walk beside the session's own, which is held meanwhile: the same transport, but other rooms, up to
+   `until`, which is where the session stands, or beyond it what that leaves out. Its events are marked as
+   backfill. After `arrived` it is destroyed by the caller, and the session released. */
+struct session *session_side(struct session *main, uint64_t until);
 void session_set_side_position(struct session *side, uint64_t position);
 void session_join_all_of(struct session *s, const struct session *other);
 void session_hold(struct session *s);
+/* Up to where of the hot log the session is done: where it stands, or beyond that what it has seen elsewhere.
+ * HOTLOG_NOWHERE: not known yet. */
+uint64_t session_done(const struct session *s);
 /* Only one that stands in the hot log, at or beyond where it was elsewhere, can be held; another first has to
  * arrive there. */
 bool session_can_be_held(const struct session *s);

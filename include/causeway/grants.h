@@ -62,5 +62,9 @@ void grants_leave(struct grants *g, struct slice room);
 /* Is it one of the automatic rooms? */
 bool grants_is_automatic(const struct grants *g, struct slice room);
 
+/* After GRANTS_ALLOWED: of what its rooms rest on, has anything changed that may have been heard of since?
+ * Until when it was known not to have; UINT64_MAX: nothing has. */
+uint64_t grants_changed_since(const struct grants *g, uint64_t since_ms);
+
 /* After GRANTS_ALLOWED: a column of the principal's row, NULL data when there is none. */
 struct slice grants_user_column(const struct grants *g, struct slice column);

@@ -92,6 +92,9 @@ enum use_state {
     USE_GONE,   /* there was one, and now it cannot be had: no rows */
 };
 enum use_state use_state(const struct use *use);
+/* If a change of it may have been heard of at or after `since_ms`, even if nobody used it then: until when it
+ * was known not to be there yet. UINT64_MAX: there was none. */
+uint64_t use_changed_since(const struct lookups *l, const struct use *use, uint64_t since_ms);
 struct rows *use_rows(const struct use *use); /* lent; NULL unless USE_GOOD */
 bool use_is(const struct use *use, const struct lookup *lookup, const struct buffer *key);
 

@@ -15,3 +15,5 @@ void timeline_note(struct timeline *t, uint64_t now_ms, uint64_t position);
 
 /* A position that the log had come to at this moment or before; the nearest that is known. */
 uint64_t timeline_before(const struct timeline *t, uint64_t ms);
+/* A moment at which the log had not come to this position yet; the latest that is known. */
+uint64_t timeline_until(const struct timeline *t, uint64_t position);

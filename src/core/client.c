@@ -146,7 +146,8 @@ void client_begin_when_settled(struct client *c)
     c->gap_count = 0;
     say_notes(c, c->notes);
     client_forget_notes(c);
-    session_start(c->session);
+    if (!client_repeat_grants(c))
+        session_start(c->session);
 }
 
 /* --- answers --- */
@@ -268,6 +269,11 @@ size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
 bool client_goes_on(const struct client *c)
 {
     return c->resume_cursor && c->gap_count == 0;
+}
+
+const char *client_user(const struct client *c)
+{
+    return c->user;
 }
 
 bool client_is_attached(const struct client *c)

@@ -33,7 +33,8 @@ struct side {
     size_t deciding; /* joins that are not decided yet */
     char **rooms;    /* granted ones, to be joined for good at the end */
     size_t room_count;
-    bool everything; /* a `resume` message: all rooms of the session too */
+    bool everything; /* a `resume` message, or rights younger than the cursor: all rooms of the session too */
+    bool asked;      /* a `resume` message: to be answered */
     uint64_t request;
 };
 
@@ -112,6 +113,9 @@ void client_on_doubted(void *owner, bool doubt);
 void client_on_withdrawn(void *owner, struct slice room, enum grants_outcome why);
 void client_on_granted(void *owner, const struct slice *rooms, size_t count, uint64_t known_until);
 void client_on_ended(void *owner, enum grants_outcome why);
+/* What it may see of before its cursor by rights that are younger than that, walked before all else. false:
+ * nothing. */
+bool client_repeat_grants(struct client *c);
 void client_note_left(struct client *c, struct slice room, bool left);
 void client_forget_rights(struct client *c);
 
@@ -129,6 +133,9 @@ void client_side_decided(struct client *c, struct side *side, struct slice room,
 struct side *client_side_add(struct client *c, struct side *side, struct slice room, uint64_t position);
 /* The first of the side walks that wait, when it can begin. */
 void client_side_begin(struct client *c);
+/* Holds the session, which is at its beginning, for a walk of all its rooms from `from` to `until` of the hot
+ * log. */
+void client_side_first(struct client *c, uint64_t from, uint64_t until);
 /* The room is not to be joined at the end of a side walk. true: it would have been. */
 bool client_sides_leave(struct client *c, struct slice room);
 void client_forget_sides(struct client *c);

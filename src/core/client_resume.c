@@ -173,13 +173,10 @@ static struct side *make_side(struct client *c, struct slice text, struct slice 
     return side;
 }
 
-void client_side_begin(struct client *c)
+/* The session is held. */
+static void begin_side(struct client *c, struct side *side, uint64_t until)
 {
-    struct side *side = c->sides;
-    if (!side || side->deciding > 0 || side->session || !session_can_be_held(c->session))
-        return; /* or not yet: tried again when the session has arrived */
-    session_hold(c->session);
-    side->session = session_side(c->session);
+    side->session = session_side(c->session, until);
     for (size_t i = 0; i < side->room_count; i++)
         session_join(side->session, slice_of(side->rooms[i]));
     if (side->everything)
@@ -193,17 +190,35 @@ void client_side_begin(struct client *c)
     }
 }
 
+void client_side_begin(struct client *c)
+{
+    struct side *side = c->sides;
+    if (!side || side->deciding > 0 || side->session || !session_can_be_held(c->session))
+        return; /* or not yet: tried again when the session has arrived */
+    session_hold(c->session);
+    begin_side(c, side, session_position(c->session));
+}
+
+void client_side_first(struct client *c, uint64_t from, uint64_t until)
+{
+    CHECK(!c->sides);
+    struct side *side = append_side(c);
+    side->everything = side->placed = true;
+    side->position = from;
+    begin_side(c, side, until);
+}
+
 static void end_side(struct client *c)
 {
     struct side *side = c->sides;
     c->sides = side->next;
     for (size_t i = 0; i < side->room_count; i++) {
         session_join(c->session, slice_of(side->rooms[i]));
-        c->answering = side->everything ? 0 : side->request;
+        c->answering = side->asked ? 0 : side->request;
         client_emit_room(c, "room-joined", slice_of(side->rooms[i]));
     }
     c->answering = side->request;
-    if (side->everything)
+    if (side->asked)
         client_say(c, "resumed", SLICE("{}"));
     c->answering = 0;
     session_release(c->session);
@@ -285,7 +300,7 @@ void client_command_resume(struct client *c, const struct json *j, uint32_t data
     buffer_finish(&scratch);
     if (!side)
         return;
-    side->everything = true;
+    side->everything = side->asked = true;
     side->deciding = 1; /* until all are asked for */
     uint32_t rooms = json_find(j, data, SLICE("rooms"));
     for (uint32_t n = json_first(j, rooms); n != JSON_NONE; n = json_after(j, rooms, n)) {

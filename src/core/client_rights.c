@@ -79,6 +79,19 @@ static uint64_t begin_of(const struct client *c, uint64_t known_until)
     return from > c->begin ? from : c->begin;
 }
 
+bool client_repeat_grants(struct client *c)
+{
+    uint64_t done = session_done(c->session);
+    if (!c->resuming || done == HOTLOG_NOWHERE)
+        return false;
+    uint64_t known_until = grants_changed_since(c->grants, timeline_until(c->settings.timeline, done));
+    uint64_t from = known_until < UINT64_MAX ? begin_of(c, known_until) : done;
+    if (from >= done)
+        return false;
+    client_side_first(c, from, done);
+    return true;
+}
+
 void client_on_granted(void *owner, const struct slice *rooms, size_t count, uint64_t known_until)
 {
     struct client *c = owner;

@@ -470,3 +470,15 @@ struct slice grants_user_column(const struct grants *g, struct slice column)
 {
     return g->principal ? rows_cell(g->principal, 0, column) : (struct slice){NULL, 0};
 }
+
+uint64_t grants_changed_since(const struct grants *g, uint64_t since_ms)
+{
+    uint64_t of_user = inquiry_changed_since(&g->who, g->lookups, since_ms);
+    uint64_t least = inquiry_changed_since(&g->rules, g->lookups, since_ms);
+    least = of_user < least ? of_user : least;
+    for (const struct request *r = g->requests; r; r = r->next) {
+        uint64_t of_room = inquiry_changed_since(&r->inquiry, g->lookups, since_ms);
+        least = of_room < least ? of_room : least;
+    }
+    return least;
+}

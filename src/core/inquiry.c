@@ -46,3 +46,13 @@ bool inquiry_open(const struct inquiry *q)
 {
     return inquiry_any(q, USE_WAITS) || inquiry_any(q, USE_DOUBTED);
 }
+
+uint64_t inquiry_changed_since(const struct inquiry *q, const struct lookups *l, uint64_t since_ms)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < q->count; i++) {
+        uint64_t of_use = use_changed_since(l, q->uses[i], since_ms);
+        least = of_use < least ? of_use : least;
+    }
+    return least;
+}

@@ -16,5 +16,7 @@ const struct use *inquiry_find(
     const struct inquiry *q, const struct lookup *lookup, const struct buffer *key);
 /* Is one of them in this state? */
 bool inquiry_any(const struct inquiry *q, enum use_state state);
+/* The earliest of use_changed_since. */
+uint64_t inquiry_changed_since(const struct inquiry *q, const struct lookups *l, uint64_t since_ms);
 /* May another answer follow by itself? Then it is too early to say no, and a yes may be over. */
 bool inquiry_open(const struct inquiry *q);

@@ -14,6 +14,7 @@ struct lookups *lookups_create(struct catalogue *c, const struct lookups_setting
     l->owner = owner;
     l->answers = map_create();
     l->asked = map_create();
+    l->changes = changes_create();
     l->live = metric_get(METRIC_LOOKUPS_LIVE);
     l->reused = metric_get(METRIC_LOOKUPS_REUSED);
     return l;
@@ -26,6 +27,7 @@ void lookups_destroy(struct lookups *l)
     CHECK(map_count(l->answers) == 0 && !l->first);
     map_destroy(l->answers);
     map_destroy(l->asked);
+    changes_destroy(l->changes);
     json_finish(&l->json);
     catalogue_release(l->catalogue);
     free(l);
@@ -253,6 +255,15 @@ struct rows *use_rows(const struct use *use)
     return use_state(use) == USE_GOOD ? use->answer->rows : NULL;
 }
 
+uint64_t use_changed_since(const struct lookups *l, const struct use *use, uint64_t since_ms)
+{
+    const struct answer *a = use->answer;
+    struct slice lookup = {a->name.data, sizeof a->lookup->index};
+    uint64_t of_key = changes_since(l->changes, buffer_slice(&a->name), since_ms);
+    uint64_t of_all = changes_since(l->changes, lookup, since_ms);
+    return of_key < of_all ? of_key : of_all;
+}
+
 bool use_is(const struct use *use, const struct lookup *lookup, const struct buffer *key)
 {
     return use->answer->lookup == lookup && slice_equal(key_of(use->answer), buffer_slice(key));
@@ -264,17 +275,19 @@ static void take_answer(struct lookups *l, struct answer *a, struct rows *rows)
 {
     uint64_t answered_before = a->answered;
     uint64_t known_until = a->doubt_ms ? a->doubt_ms : answer_known_until(l, a);
-    bool same = a->rows && answer_is_good(a) && rows_equal(a->rows, rows);
-    if (!a->rows || !rows_equal(a->rows, rows)) { /* else users may compare by address */
+    bool same = a->rows && rows_equal(a->rows, rows), stayed = same && answer_is_good(a);
+    if (!same) { /* else users may compare by address */
         rows_release(a->rows);
         a->rows = rows_hold(rows);
     }
+    if (!same && answered_before > 0)
+        changes_note(l->changes, buffer_slice(&a->name), known_until, lookups_now(l));
     a->answered = a->asked;
     a->epoch = a->asked_epoch;
     a->good_ms = a->asked_ms;
     a->doubt_ms = 0;
     a->expired = a->gone = false;
-    if (same)
+    if (stayed)
         queue_waiting(l, a, answered_before);
     else
         answer_queue_users(l, a, answered_before > 0 ? known_until : UINT64_MAX);

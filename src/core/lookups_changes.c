@@ -59,6 +59,8 @@ static bool change_key(struct lookups *l, const struct lookup *lookup, struct sl
         legible = read_array(l, text, lookup->param_count, &key);
     answer_write_name(&name, lookup, buffer_slice(&key));
     struct answer *a = legible ? map_find(l->answers, buffer_slice(&name)) : NULL;
+    if (legible)
+        changes_note(l->changes, buffer_slice(&name), now, now);
     if (a)
         change(l, a, now);
     buffer_finish(&key);
@@ -68,6 +70,8 @@ static bool change_key(struct lookups *l, const struct lookup *lookup, struct sl
 
 static void change_all(struct lookups *l, const struct lookup *lookup, uint64_t now)
 {
+    struct slice all = {(const char *)&lookup->index, sizeof lookup->index};
+    changes_note(l->changes, all, now, now);
     size_t cursor = 0;
     struct slice name;
     void *value;
@@ -111,6 +115,8 @@ static void begin_epoch(struct lookups *l, const struct lookups_pulse *pulse)
     }
     l->last_number = later(l->last_number, pulse->mark);
     l->restless = true;
+    if (l->pulse.epoch > 0)
+        changes_note(l->changes, ANY_NAME, l->pulse.heard_ms, lookups_now(l));
 }
 
 static void note_deafness(struct lookups *l, uint64_t now)

@@ -1,6 +1,8 @@
 /* What lookups.c (answers, and who uses them) and lookups_changes.c (what puts them in doubt) share. */
 #pragma once
 
+#include "changes.h"
+
 #include "causeway/json.h"
 #include "causeway/lookups.h"
 #include "causeway/map.h"
@@ -44,6 +46,7 @@ struct lookups {
     void *owner;
     struct map *answers; /* by name */
     struct map *asked;   /* by tag */
+    struct changes *changes;
     uint64_t last_tag, last_number;
     struct lookups_pulse pulse;
     uint64_t deaf_ms; /* since when the database answers, but nobody listens; 0: not so */

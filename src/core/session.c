@@ -32,13 +32,13 @@ struct session *session_create(
     return s;
 }
 
-struct session *session_side(struct session *main)
+struct session *session_side(struct session *main, uint64_t until)
 {
-    CHECK(main->state == SESSION_HELD && main->log == HOT);
+    CHECK(main->state == SESSION_HELD && main->log == HOT && until >= main->position);
     struct session *s = create(main->fanout, main->lane, main->hooks, main->transport);
     s->side = true;
     s->arriving = true;
-    s->until = main->position;
+    s->until = until;
     s->main = main;
     s->frozen = main->frozen;
     return s;
@@ -167,12 +167,20 @@ void session_enter(struct session *s, unsigned log, uint64_t position, struct or
     session_change(s, SESSION_READY);
 }
 
+uint64_t session_done(const struct session *s)
+{
+    uint64_t position = session_position(s);
+    if (!s->origin || position == HOTLOG_NOWHERE)
+        return position;
+    uint64_t beyond = hotlog_beyond(s->fanout->views[HOT].log, s->origin->skip, s->origin->count);
+    return beyond > position ? beyond : position;
+}
+
 /* Comes the log's head before the place where the session was elsewhere? What it skips there, a room that it
  * enters late would still need. */
 static bool is_ahead(const struct session *s)
 {
-    return s->origin &&
-           session_position(s) < hotlog_beyond(s->fanout->views[HOT].log, s->origin->skip, s->origin->count);
+    return session_position(s) < session_done(s);
 }
 
 bool session_can_be_held(const struct session *s)

@@ -66,3 +66,16 @@ uint64_t timeline_before(const struct timeline *t, uint64_t ms)
     }
     return t->notes[low > 0 ? low - 1 : 0].position;
 }
+
+uint64_t timeline_until(const struct timeline *t, uint64_t position)
+{
+    size_t low = 0, high = t->count; /* the first note at this position or beyond */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t->notes[middle].position < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return t->notes[low > 0 ? low - 1 : 0].ms;
+}

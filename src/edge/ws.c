@@ -115,7 +115,12 @@ void peer_end(struct peer *p, enum close_reason reason, const char *detail)
 static size_t transport_write(void *transport, const struct iovec *parts, int count)
 {
     struct peer *p = transport;
-    return conn_write(p->conn, parts, count);
+    size_t taken = conn_write(p->conn, parts, count);
+#ifdef CAUSEWAY_TRACE
+    if (p->ws->trace && taken > 0)
+        trace_write(p->ws->trace, client_user(p->client), parts, count, taken);
+#endif
+    return taken;
 }
 
 static void transport_keep(void *transport, const char *rest, size_t size)
@@ -275,6 +280,9 @@ struct ws *ws_create(struct loop *loop, const struct client_settings *client,
     w->connections = metric_label(METRIC_CONNECTIONS, "websocket");
     CHECK(getrandom(&w->random, sizeof w->random, 0) == sizeof w->random);
     w->random |= 1;
+#ifdef CAUSEWAY_TRACE
+    w->trace = trace_open();
+#endif
     w->sweep.on_due = on_sweep;
     w->drain.on_due = on_drain;
     loop_timer_set(loop, &w->sweep, SWEEP_MS);
@@ -292,6 +300,10 @@ void ws_destroy(struct ws *w)
             conn_abort(w->slots[i].peer->conn);
     loop_settle(w->loop);
     CHECK(w->peers == 0);
+#ifdef CAUSEWAY_TRACE
+    if (w->trace)
+        fclose(w->trace);
+#endif
     json_finish(&w->scratch);
     buffer_finish(&w->text);
     free(w->slots);

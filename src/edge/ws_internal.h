@@ -5,6 +5,10 @@
 #include "causeway/handshake.h"
 #include "causeway/ws.h"
 
+#ifdef CAUSEWAY_TRACE
+#include <stdio.h>
+#endif
+
 enum peer_state {
     PEER_PARKED, /* the request is not answered yet: the user is being looked up */
     PEER_OPEN,
@@ -53,6 +57,9 @@ struct ws {
     bool draining;
     uint64_t random;
     struct metric *connections;
+#ifdef CAUSEWAY_TRACE
+    FILE *trace; /* NULL: not asked for */
+#endif
 };
 
 size_t peer_data(void *owner, struct conn *c, char *data, size_t size); /* the bytes of an open connection */
@@ -78,3 +85,9 @@ void peer_open(struct peer *p);
 
 /* The credential was no good: 401 for those who can read it, else close 4401. */
 void peer_refuse(struct peer *p, const char *why);
+
+#ifdef CAUSEWAY_TRACE
+FILE *trace_open(void); /* NULL: not asked for */
+/* Of these parts, whole frames, the kernel took so much. */
+void trace_write(FILE *trace, const char *user, const struct iovec *parts, int count, size_t taken);
+#endif

@@ -560,7 +560,7 @@ static void begin_side(struct player *p)
     if (p->side || p->away || !session_is_live(p->session) || !session_can_be_held(p->session) || !more)
         return;
     session_hold(p->session);
-    p->side = session_side(p->session);
+    p->side = session_side(p->session, session_position(p->session));
     p->side_rooms = more;
     join_rooms(p->side, more);
     struct origin *o = draw_origin(w, place, false);
