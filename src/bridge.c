@@ -279,6 +279,7 @@ static void drain(struct bridge *b)
 {
     atomic_store(&b->draining, true);
     log_info("bridge", "draining connections=%zu", count_peers(b));
+    letters_stop(b->letters); /* whoever takes over waits for that */
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_drain(&b->workers[i]);
     int64_t steps = b->config->drain_timeout * 1000000 / STEP_US;

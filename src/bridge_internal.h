@@ -128,7 +128,8 @@ void sweeps_request(struct sweeps *s, struct worker *w, uint64_t client, uint64_
 
 /* --- bridge_letters.c --- */
 struct letters *letters_create(struct bridge *b, const struct kafka_settings *settings);
-void letters_destroy(struct letters *t); /* NULL is fine */
+void letters_stop(struct letters *t);    /* NULL is fine, as below */
+void letters_destroy(struct letters *t);
 bool letters_ready(struct letters *t, char *detail, size_t size);
 
 /* --- bridge_rights.c --- */

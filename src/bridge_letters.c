@@ -46,6 +46,12 @@ struct letters *letters_create(struct bridge *b, const struct kafka_settings *se
     return t;
 }
 
+void letters_stop(struct letters *t)
+{
+    if (t)
+        kafka_letters_stop(t->kafka);
+}
+
 void letters_destroy(struct letters *t)
 {
     if (!t)

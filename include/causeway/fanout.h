@@ -31,7 +31,7 @@ struct transport_hooks {
      * waits until session_enter. */
     void (*away)(void *transport, struct session *s, struct origin *origin);
     /* The session has come to the head of the hot log, for the first time or after it was away; a side walk,
-     * to its end. It may be destroyed here. */
+     * to its end; or the session can be held, which it could not. It may be destroyed here. */
     void (*arrived)(void *transport, struct session *s);
 };
 
@@ -76,13 +76,12 @@ void session_enter(struct session *s, unsigned log, uint64_t position, struct or
 struct session *session_side(struct session *main, uint64_t until);
 void session_set_side_position(struct session *side, uint64_t position);
 void session_join_all_of(struct session *s, const struct session *other);
-void session_hold(struct session *s);
 /* Up to where of the hot log the session is done: where it stands, or beyond that what it has seen elsewhere.
  * HOTLOG_NOWHERE: not known yet. */
 uint64_t session_done(const struct session *s);
-/* Only one that stands in the hot log, at or beyond where it was elsewhere, can be held; another first has to
- * arrive there. */
-bool session_can_be_held(const struct session *s);
+/* Only one that stands in the hot log, at or beyond where it was elsewhere, can be held. false: not yet, and
+ * `arrived` is called when it is time to try again. */
+bool session_hold(struct session *s);
 void session_release(struct session *s);
 
 /* Nothing is handed over until it is thawed, whatever else happens to it meanwhile; what comes waits in the

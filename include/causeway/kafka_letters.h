@@ -32,7 +32,9 @@ struct kafka_letters_hooks {
 /* `settings` must have passed kafka_settings_check. Everything is copied. */
 struct kafka_letters *kafka_letters_create(const struct kafka_settings *settings,
     const struct kafka_letters_settings *how, const struct kafka_letters_hooks *hooks, void *owner);
-/* Leaves the group, which takes some seconds at most. NULL is fine. */
+/* Leaves the group, and nobody waits for that. Any thread; NULL is fine. */
+void kafka_letters_stop(struct kafka_letters *l);
+/* ... which takes some seconds at most. NULL is fine. */
 void kafka_letters_destroy(struct kafka_letters *l);
 
 /* Any thread: can letters be written, as far as is known? `detail` gets a short text either way. */

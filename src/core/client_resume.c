@@ -193,9 +193,8 @@ static void begin_side(struct client *c, struct side *side, uint64_t until)
 void client_side_begin(struct client *c)
 {
     struct side *side = c->sides;
-    if (!side || side->deciding > 0 || side->session || !session_can_be_held(c->session))
+    if (!side || side->deciding > 0 || side->session || !session_hold(c->session))
         return; /* or not yet: tried again when the session has arrived */
-    session_hold(c->session);
     begin_side(c, side, session_position(c->session));
 }
 

@@ -279,7 +279,8 @@ bool fanout_turn(struct fanout *f)
 {
     if (!fanout_pending(f)) {
         fanout_report(f); /* who walked a window may be gone */
-        return false;
+        session_tell_holdable(f);
+        return f->ready.first != NULL;
     }
     for (size_t i = 1; i < f->view_count; i++)
         if (has_moved(&f->views[i]))
@@ -294,5 +295,6 @@ bool fanout_turn(struct fanout *f)
     serve_ready(f, f->bytes - before, live);
     fanout_report(f);
     unpin_all(f);
+    session_tell_holdable(f);
     return f->ready.first != NULL;
 }

@@ -54,6 +54,7 @@ struct session {
     bool frozen;   /* whatever its state, nothing is handed over */
     bool side;     /* main is set */
     bool arriving; /* `arrived` is still to be told */
+    bool ahead;    /* live, and among those that cannot be held yet */
 };
 
 /* The sessions of this loop that stand in one room. */
@@ -118,6 +119,7 @@ struct fanout {
 
     struct session *first;
     struct queue ready;
+    struct queue ahead; /* live ones whom the log has yet to come up with, before they can be held */
     size_t sessions, behind;
     struct origin *origins[ORIGINS_KEPT]; /* held: those who stand alike get the same one, and share chunks */
     unsigned next_origin;
@@ -152,6 +154,8 @@ void session_change(struct session *s, enum session_state to);
 /* Not of one that waits at the head of a window. */
 void session_change_log(struct session *s, unsigned log, uint64_t position);
 void session_move(struct session *s, uint64_t position); /* on, in its log */
+/* Those who can be held by now. */
+void session_tell_holdable(struct fanout *f);
 /* Where it comes from; takes over the hold. NULL: it is like every other now. */
 void session_change_origin(struct session *s, struct origin *origin);
 

@@ -115,15 +115,21 @@ static struct queue *queue_of(struct session *s, uint8_t state)
 {
     return state == SESSION_READY     ? s->frozen ? NULL : &s->fanout->ready
            : state == SESSION_WAITING ? &s->fanout->views[s->log].waiting
+           : state == SESSION_LIVE    ? s->ahead ? &s->fanout->ahead : NULL
                                       : NULL;
 }
 
 void session_change(struct session *s, enum session_state to)
 {
     struct fanout *f = s->fanout;
-    struct queue *from_queue = queue_of(s, s->state), *to_queue = queue_of(s, (uint8_t)to);
+    struct queue *from_queue = queue_of(s, s->state);
     if (from_queue)
         queue_remove(from_queue, s);
+    if (s->ahead) { /* it will arrive anew */
+        s->ahead = false;
+        s->arriving = true;
+    }
+    struct queue *to_queue = queue_of(s, (uint8_t)to);
     if (to_queue)
         queue_append(to_queue, s);
     f->behind += (size_t)is_behind((uint8_t)to) - (size_t)is_behind(s->state);
@@ -183,7 +189,7 @@ static bool is_ahead(const struct session *s)
     return session_position(s) < session_done(s);
 }
 
-bool session_can_be_held(const struct session *s)
+static bool can_be_held(const struct session *s)
 {
     if (is_ahead(s))
         return false;
@@ -191,12 +197,40 @@ bool session_can_be_held(const struct session *s)
     return s->state == SESSION_LIVE || (behind && s->log == HOT && s->position != HOTLOG_NOWHERE);
 }
 
-void session_hold(struct session *s)
+/* Who is at the head already comes there no more: the log has to come to where it was elsewhere. */
+static void await_hold(struct session *s)
 {
-    CHECK(session_can_be_held(s));
+    if (s->state != SESSION_LIVE) {
+        s->arriving = true;
+    } else if (!s->ahead) {
+        s->ahead = true;
+        queue_append(&s->fanout->ahead, s);
+    }
+}
+
+void session_tell_holdable(struct fanout *f)
+{
+    struct session *next;
+    for (struct session *s = f->ahead.first; s; s = next) {
+        next = s->queue_next;
+        if (is_ahead(s))
+            continue;
+        queue_remove(&f->ahead, s);
+        s->ahead = false;
+        s->hooks->arrived(s->transport, s);
+    }
+}
+
+bool session_hold(struct session *s)
+{
+    if (!can_be_held(s)) {
+        await_hold(s);
+        return false;
+    }
     if (s->state == SESSION_LIVE)
         s->position = s->fanout->position;
     session_change(s, SESSION_HELD);
+    return true;
 }
 
 void session_release(struct session *s)

@@ -19,7 +19,8 @@ enum {
     ADMIN_LENIENT_MS = 1000, /* when it is likely that nobody answers */
     LOOK_MS = 5000,          /* between looks for a topic that is not there */
     LAG_MS = 2000,
-    CLOSE_MS = 3000,
+    CLOSE_MS = 3000,      /* at most for giving partitions back */
+    CLOSE_BRIEF_MS = 300, /* with none to give; an answer to joining, which leaving would wait for, may be far */
     RETRY_MIN_MS = 200,
     RETRY_MAX_MS = 5000,
     DETAIL_BYTES = 400,
@@ -278,7 +279,7 @@ static void close_consumer(struct kafka_letters *l)
 {
     if (!l->consumer)
         return;
-    uint64_t deadline = kafka_clock_ms() + CLOSE_MS;
+    uint64_t deadline = kafka_clock_ms() + (l->owned->cnt > 0 ? CLOSE_MS : CLOSE_BRIEF_MS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(l->consumer);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(l->consumer, queue);
     while (!error && !rd_kafka_consumer_closed(l->consumer) && kafka_clock_ms() < deadline)
@@ -473,11 +474,17 @@ struct kafka_letters *kafka_letters_create(const struct kafka_settings *settings
     return l;
 }
 
+void kafka_letters_stop(struct kafka_letters *l)
+{
+    if (l)
+        atomic_store(&l->stopping, true);
+}
+
 void kafka_letters_destroy(struct kafka_letters *l)
 {
     if (!l)
         return;
-    atomic_store(&l->stopping, true);
+    kafka_letters_stop(l);
     (void)pthread_join(l->thread, NULL);
     letter_writer_destroy(l->writer);
     rd_kafka_topic_partition_list_destroy(l->owned);

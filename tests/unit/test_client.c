@@ -1173,6 +1173,30 @@ static void a_room_that_is_entered_late_brings_what_was_missed_and_is_joined_the
         x, "error {\"code\":\"bad_cursor\",\"message\":\"this is no cursor\",\"roomId\":\"open-9\"}\n");
 }
 
+/* The session was elsewhere, with an instance that had read more. */
+static void a_late_room_waits_until_the_log_has_come_to_where_the_session_was(void **state)
+{
+    struct fixture *x = *state;
+    send_many(x, "user-7", 2);
+    come_with(x, cursor_text(), "");
+    locate_by_plan(x, 4, 4, 0);
+    turn(x);
+    assert_non_null(strstr(buffer_text(&x->said), "resumed "));
+    buffer_clear(&x->said);
+    join_late(x, "task:5", cursor_text());
+    answer(x, "member", "[5][7]", "one", "1");
+    event(x, "task:5");
+    assert_int_equal(x->located, 1); /* that of the session itself */
+    event(x, "open-1");
+    assert_int_equal(x->located, 2);
+    assert_heard(x, "");
+    locate_by_plan(x, 2, 2, 0);
+    turn(x);
+    assert_heard(x, "@task:5 backfill\nroom-joined {\"roomId\":\"task:5\"}\n");
+    event(x, "task:5");
+    assert_heard(x, "@task:5\n");
+}
+
 static void a_late_room_without_the_right_is_refused_and_holds_nothing(void **state)
 {
     struct fixture *x = *state;
@@ -1598,6 +1622,7 @@ int main(void)
         stage(a_cursor_that_cannot_be_looked_up_now_ends_the_attach),
         stage(rooms_that_were_joined_are_part_of_what_is_resumed),
         stage(a_room_that_is_entered_late_brings_what_was_missed_and_is_joined_then),
+        stage(a_late_room_waits_until_the_log_has_come_to_where_the_session_was),
         stage(a_late_room_without_the_right_is_refused_and_holds_nothing),
         stage(late_rooms_wait_for_each_other),
         stage(a_resume_message_repeats_all_rooms),

@@ -37,7 +37,7 @@ struct player {
     struct session *session, *side; /* NULL: none at the moment */
     uint32_t rooms, side_rooms;     /* bits */
     struct origin *away, *side_away;
-    bool full, arrived;
+    bool full, arrived, refused; /* it could not be held */
     struct buffer stream;
     struct had had[EVENTS_MAX];
     int64_t had_below[PARTITIONS]; /* in an earlier life, elsewhere: also of what comes here later */
@@ -243,8 +243,9 @@ static void on_arrived(void *transport, struct session *s)
     struct player *p = transport;
     char text[16];
     if (s == p->session) {
-        assert_false(p->arrived);
+        assert_true(!p->arrived || p->refused);
         p->arrived = true;
+        p->refused = false;
         return;
     }
     assert_ptr_equal(s, p->side);
@@ -471,7 +472,7 @@ static void create(struct player *p)
     struct world *w = p->world;
     p->session = session_create(w->fanout, 0, &hooks, p);
     p->rooms = draw_rooms(w);
-    p->arrived = p->full = false;
+    p->arrived = p->refused = p->full = false;
     memset(p->had, 0, sizeof p->had);
     memset(p->had_below, 0, sizeof p->had_below);
     for (uint32_t i = 0; i < PARTITIONS; i++)
@@ -557,9 +558,11 @@ static void begin_side(struct player *p)
     struct world *w = p->world;
     uint32_t more = draw_rooms(w) & ~p->rooms;
     int64_t place[PARTITIONS];
-    if (p->side || p->away || !session_is_live(p->session) || !session_can_be_held(p->session) || !more)
+    if (p->side || p->away || !session_is_live(p->session) || !more)
         return;
-    session_hold(p->session);
+    p->refused = !session_hold(p->session);
+    if (p->refused)
+        return;
     p->side = session_side(p->session, session_position(p->session));
     p->side_rooms = more;
     join_rooms(p->side, more);
