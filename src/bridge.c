@@ -189,7 +189,7 @@ static void stop_threads(struct bridge *b)
 {
     history_give_up(b->history);
     pthread_join(b->starter, NULL);
-    kafka_source_destroy(atomic_load(&b->source));
+    kafka_source_stop(atomic_load(&b->source)); /* the loops go on asking it */
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_stop(&b->workers[i]);
     letters_destroy(b->letters);
@@ -205,6 +205,7 @@ static void stop_threads(struct bridge *b)
 
 static void free_all(struct bridge *b)
 {
+    kafka_source_destroy(atomic_load(&b->source));
     ingest_destroy(b->ingest);
     gate_destroy(b->gate);
     for (unsigned i = 0; i < b->journal_count; i++)

@@ -18,6 +18,7 @@ enum {
     TAG_JOURNALS = FANOUT_LOGS_MAX, /* a tag is the journal's own, times this, plus the journal's number */
     LAST_POLL_US = 2000,
     WARM_MS = 60000,
+    FOLLOW_MS = 2000, /* for partitions that another instance was first to find */
 };
 
 struct acknowledgement {
@@ -100,7 +101,8 @@ bool history_take_acknowledgements(struct history *h, unsigned journal)
 struct question {
     struct loop_task task;
     struct worker *worker;
-    uint64_t client, tag;
+    struct question *next; /* among those that wait */
+    uint64_t client, tag, until;
     struct cursor cursor;
     enum kafka_checkpoint_status status;
     struct checkpoint *checkpoint;
@@ -124,23 +126,78 @@ static void locate(struct worker *w, uint64_t client, uint64_t tag, const struct
         client_located(c, tag, l);
 }
 
+static void free_question(struct question *q)
+{
+    checkpoint_release(q->checkpoint);
+    free(q);
+}
+
+static bool can_be_planned(const struct question *q)
+{
+    return q->checkpoint && q->checkpoint->nonce == q->cursor.nonce;
+}
+
+/* false: it is as good as it gets. */
+static bool wait_for_partitions(struct question *q)
+{
+    struct bridge *b = q->worker->bridge;
+    struct kafka_source *source = atomic_load(&b->source);
+    uint64_t now = loop_now(q->worker->loop);
+    if (!source || !can_be_planned(q) || resume_knows_all(q->checkpoint, b->partitions))
+        return false;
+    if (q->until == 0)
+        q->until = now + FOLLOW_MS;
+    if (now >= q->until)
+        return false;
+    kafka_source_look(source);
+    q->next = q->worker->questions;
+    q->worker->questions = q;
+    return true;
+}
+
 /* @thread loop */
 static void bring_location(struct loop_task *task)
 {
     struct question *q = (struct question *)task;
+    if (wait_for_partitions(q))
+        return;
     struct resume_plan plan = {0};
     struct client_location l = {.status = LOCATED_LOST};
     if (q->status == CHECKPOINT_UNAVAILABLE) {
         l.status = LOCATED_UNAVAILABLE;
-    } else if (q->checkpoint && q->checkpoint->nonce == q->cursor.nonce) {
+    } else if (can_be_planned(q)) {
         make_plan(q, &plan);
         l.status = LOCATED_PLAN;
         l.plan = &plan;
     }
     locate(q->worker, q->client, q->tag, &l);
     resume_plan_finish(&plan);
-    checkpoint_release(q->checkpoint);
-    free(q);
+    free_question(q);
+}
+
+static struct question *take_questions(struct worker *w)
+{
+    struct question *all = w->questions;
+    w->questions = NULL;
+    return all;
+}
+
+void history_pulse(struct worker *w)
+{
+    struct question *next;
+    for (struct question *q = take_questions(w); q; q = next) {
+        next = q->next;
+        bring_location(&q->task);
+    }
+}
+
+void history_forget(struct worker *w)
+{
+    struct question *next;
+    for (struct question *q = take_questions(w); q; q = next) {
+        next = q->next;
+        free_question(q);
+    }
 }
 
 /* @thread of the checkpoint reader */
@@ -240,16 +297,20 @@ struct kafka_source_start *history_past(struct history *h, const struct kafka_se
 {
     int64_t last_ms = 0;
     size_t known = 0;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     struct kafka_source_start *starts = NULL;
     struct slice *old = xcalloc(topic_count + 1, sizeof *old);
     for (size_t i = 0; h->last && i < h->last->part_count; i++)
         if (h->last->parts[i].anchor.offset >= 0 && h->last->parts[i].anchor.time_ms > last_ms)
             last_ms = h->last->parts[i].anchor.time_ms;
+    if (last_ms == 0) /* where a log began, from which nothing had been read yet */
+        last_ms = (int64_t)now.tv_sec * 1000;
     for (size_t i = 0; i < topic_count; i++)
         if (h->last && knows_topic(h->last, topics[i]))
             old[known++] = topics[i];
     *found = 0;
-    if (known > 0 && last_ms > WARM_MS)
+    if (known > 0)
         starts = kafka_past_find(settings, old, known, last_ms - WARM_MS, records_max, &h->given_up, found);
     free(old);
     return starts;
@@ -303,7 +364,8 @@ void history_destroy(struct history *h)
 bool bridge_started(struct bridge *b)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
-    return journal_cursor(b->journals[0], UINT64_MAX, cursor) > 0;
+    struct kafka_source *source = atomic_load(&b->source);
+    return source && kafka_source_placed(source) && journal_cursor(b->journals[0], UINT64_MAX, cursor) > 0;
 }
 
 bool history_ready(struct history *h, char *detail, size_t size)

@@ -15,6 +15,7 @@ enum {
     BACKLOG_WAIT_US = 500,
     BACKLOG_WAITS_MAX = 4000, /* a loop that is stuck for 2 s is not waited for any more */
     CHECKPOINT_MS = 1000,
+    COVER_MS = 3000, /* a partition that is new does not wait longer for a checkpoint that knows it */
     CHECKPOINT_IDLE_MS =
         3600 * 1000, /* so that a cursor of a quiet system does not outlive its checkpoint's retention */
 };
@@ -31,6 +32,9 @@ struct ingest {
     struct renewal *renewals;
     uint64_t given_up; /* where a loop stands that was waited for in vain */
     uint64_t checkpoint_at, idle_checkpoint_at;
+    uint32_t covered, asked; /* partitions: known to cursors; of the checkpoint that is to say so */
+    uint64_t waiting_since;  /* for that; 0: nothing waits */
+    bool begun;
     struct metric *entries, *bytes, *delay;
 };
 
@@ -56,8 +60,7 @@ static void keep_pace(void *owner)
     struct hotlog *log = journal_log(in->bridge->journals[0]);
     bool late = hotlog_backlog(log) >= BACKLOG_WAIT;
     if (late || hotlog_fill(log, hotlog_head(log)) >= BACKLOG_PUBLISH) {
-        hotlog_publish(log);
-        wake_loops(in);
+        publish(in);
     }
     for (int i = 0; late && hotlog_slowest(log) != in->given_up; i++) {
         if (i == BACKLOG_WAITS_MAX)
@@ -159,19 +162,14 @@ static double seconds_since(int64_t time_ms)
     return seconds > 0 ? seconds : 0;
 }
 
-/* What comes before has been read so that the log is warm. */
-static bool now_has_begun(const struct ingest *in)
-{
-    struct kafka_source *source = atomic_load(&in->bridge->source);
-    return source && kafka_source_placed(source);
-}
-
 static void on_record(void *owner, const struct record *r)
 {
     struct ingest *in = owner;
     struct journal *j = in->bridge->journals[0];
     uint32_t number = number_of(in, r);
-    bool news = now_has_begun(in); /* else it was counted and told before the restart */
+    if (!in->begun)
+        in->begun = bridge_started(in->bridge);
+    bool news = in->begun; /* else it was counted and told before the restart */
     size_t appended = judge_record(in->judge, j, number, r, news);
     metric_add(in->entries, (int64_t)appended);
     if (appended > 0 && news)
@@ -186,21 +184,51 @@ static void on_batch_done(void *owner)
     metric_set(in->bytes, (int64_t)hotlog_bytes(journal_log(in->bridge->journals[0])));
 }
 
-/* At most once a second a checkpoint, and what became of earlier ones. */
-static void on_turn(void *owner)
+static void take_checkpoint(struct ingest *in, bool even_unmoved)
 {
-    struct ingest *in = owner;
-    struct bridge *b = in->bridge;
-    if (history_take_acknowledgements(b->history, 0))
-        publish(in);
     uint64_t now = clock_monotonic_ms();
-    if (now < in->checkpoint_at || !now_has_begun(in))
-        return;
-    bool idle_due = now >= in->idle_checkpoint_at;
-    if (!history_checkpoint(b->history, 0, idle_due))
+    if (!history_checkpoint(in->bridge->history, 0, even_unmoved))
         return;
     in->checkpoint_at = now + CHECKPOINT_MS;
     in->idle_checkpoint_at = now + CHECKPOINT_IDLE_MS;
 }
 
-const struct kafka_source_hooks ingest_hooks = {on_record, on_batch_done, on_jump, on_placed, on_turn};
+/* At most once a second a checkpoint, and what became of earlier ones. */
+static void on_turn(void *owner)
+{
+    struct ingest *in = owner;
+    struct kafka_source *source = atomic_load(&in->bridge->source);
+    if (history_take_acknowledgements(in->bridge->history, 0))
+        publish(in);
+    uint64_t now = clock_monotonic_ms();
+    if (now >= in->checkpoint_at && (in->asked > 0 || (source && kafka_source_placed(source))))
+        take_checkpoint(in, now >= in->idle_checkpoint_at);
+}
+
+/* Every cursor names a checkpoint that knows the partitions of all that came before it: one of where the log
+   begins in them is acknowledged before anything of it goes out. The first one knows all topics, since other
+   instances learn from it which lives they live; without it nobody is let in, so it may take its time. */
+static bool may_read(void *owner, bool placed)
+{
+    struct ingest *in = owner;
+    uint32_t count = partitions_count(in->bridge->partitions);
+    if (count <= in->covered)
+        return true;
+    uint64_t now = clock_monotonic_ms();
+    if (in->waiting_since == 0)
+        in->waiting_since = now;
+    bool late = now - in->waiting_since > COVER_MS;
+    if (in->asked < count && (placed || in->asked > 0 || late)) {
+        take_checkpoint(in, true);
+        in->asked = count;
+    }
+    uint32_t covered = journal_covered(in->bridge->journals[0]);
+    if (covered < count && (covered == 0 || !late))
+        return false;
+    in->covered = count;
+    in->waiting_since = 0;
+    return true;
+}
+
+const struct kafka_source_hooks ingest_hooks = {
+    on_record, on_batch_done, on_jump, on_placed, on_turn, may_read};

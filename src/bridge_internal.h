@@ -33,6 +33,7 @@ struct worker {
     struct front *front;
     struct lookups *lookups;
     struct timeline *timeline;
+    struct question *questions;    /* where cursors stand that name partitions not found yet */
     struct loop_timer pulse_timer; /* how the listening connection is */
     struct loop_timer count_timer; /* metrics of the fan-out */
     int64_t behind;                /* as last counted */
@@ -108,6 +109,8 @@ bool history_take_acknowledgements(struct history *h, unsigned journal);
 /* @thread loop: answers through client_located, possibly at once. */
 void history_locate(
     struct history *h, struct worker *w, const struct cursor *cursor, uint64_t client, uint64_t tag);
+void history_pulse(struct worker *w);  /* @thread loop, several times a second: those that wait */
+void history_forget(struct worker *w); /* ... are not answered any more */
 
 /* The topics that are worth reading; the array is the caller's. */
 size_t bridge_topics(const struct bridge *b, struct slice **names);
@@ -128,7 +131,7 @@ void sweeps_request(struct sweeps *s, struct worker *w, uint64_t client, uint64_
 
 /* --- bridge_letters.c --- */
 struct letters *letters_create(struct bridge *b, const struct kafka_settings *settings);
-void letters_stop(struct letters *t);    /* NULL is fine, as below */
+void letters_stop(struct letters *t); /* NULL is fine, as below */
 void letters_destroy(struct letters *t);
 bool letters_ready(struct letters *t, char *detail, size_t size);
 

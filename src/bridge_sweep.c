@@ -216,9 +216,8 @@ static void read_on(struct sweeper *s)
 static void go_on(struct sweeper *s)
 {
     stretch_go_on(&s->stretch);
-    if (!open_stretch(s))
+    if (!open_stretch(s) || !window_go_on(s->window, &s->stretch))
         return;
-    window_go_on(s->window);
     int64_t *before = xcalloc(s->stretch.count + 1, sizeof *before);
     memcpy(before, s->stretch.place, s->stretch.count * sizeof *before);
     stretch_settle(&s->stretch);

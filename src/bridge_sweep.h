@@ -86,7 +86,8 @@ void window_gap(struct window *w, uint32_t partition, const struct gap *gap);
 void window_show(struct window *w);
 /* The stretch has been read: those who come to the end of the window go on in the hot log. */
 void window_end(struct window *w, const struct stretch *t);
-void window_go_on(struct window *w); /* or not: more follows */
+/* ... or not: more follows. false: stopping. */
+bool window_go_on(struct window *w, const struct stretch *t);
 /* Does nobody walk it any more, or do those who do keep too many waiting? */
 bool window_is_over(struct window *w);
 bool window_is_deserted(const struct window *w);

@@ -73,21 +73,21 @@ static void wake_loops(struct window *w)
 
 /* --- beginning --- */
 
-static bool has_cursor(struct window *w)
+static bool is_covered(struct window *w, uint32_t count)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
     history_take_acknowledgements(w->bridge->history, w->number);
-    return journal_cursor(w->journal, UINT64_MAX, cursor) > 0;
+    return journal_covered(w->journal) >= count && journal_cursor(w->journal, UINT64_MAX, cursor) > 0;
 }
 
-bool window_begin(struct window *w, const struct stretch *t)
+/* Cursors are to know these partitions from the first record on. */
+static bool cover(struct window *w, const struct stretch *t)
 {
-    journal_restart(w->journal, random_nonce());
-    for (uint32_t p = 0; p < t->count; p++)
+    for (uint32_t p = journal_covered(w->journal); p < t->count; p++)
         journal_advance(w->journal, p, t->place[p], NULL);
     history_checkpoint(w->bridge->history, w->number, true);
     uint64_t since = clock_monotonic_ms();
-    for (bool told = false; !has_cursor(w); usleep(PAUSE_US)) {
+    for (bool told = false; !is_covered(w, t->count); usleep(PAUSE_US)) {
         if (w->hooks->stopping(w->owner))
             return false;
         if (!told && clock_monotonic_ms() - since > TELL_AFTER_MS) {
@@ -95,6 +95,14 @@ bool window_begin(struct window *w, const struct stretch *t)
             told = true;
         }
     }
+    return true;
+}
+
+bool window_begin(struct window *w, const struct stretch *t)
+{
+    journal_restart(w->journal, random_nonce());
+    if (!cover(w, t))
+        return false;
     w->deserted_since = 0;
     w->ended = false;
     w->checkpoint_at = clock_monotonic_ms() + CHECKPOINT_MS;
@@ -175,7 +183,7 @@ static unsigned backlog(const struct window *w)
 
 static void show_log(struct window *w)
 {
-    hotlog_publish(w->log);
+    journal_publish(w->journal);
     wake_loops(w);
 }
 
@@ -247,10 +255,13 @@ void window_end(struct window *w, const struct stretch *t)
     wake_loops(w);
 }
 
-void window_go_on(struct window *w)
+bool window_go_on(struct window *w, const struct stretch *t)
 {
+    if (journal_covered(w->journal) < t->count && !cover(w, t))
+        return false;
     hotlog_end(w->log, HOTLOG_NOWHERE, 0);
     w->ended = false;
+    return true;
 }
 
 bool window_is_over(struct window *w)

@@ -157,6 +157,7 @@ static void on_pulse(struct loop_timer *timer)
     loop_timer_set(w->loop, &w->pulse_timer, PULSE_MS);
     timeline_note(w->timeline, loop_now(w->loop), hotlog_head(journal_log(w->bridge->journals[0])));
     rights_pulse(w);
+    history_pulse(w);
 }
 
 static void on_drain(struct loop_task *task)
@@ -266,6 +267,7 @@ void worker_stop(struct worker *w)
 void worker_finish(struct worker *w)
 {
     loop_settle(w->loop);
+    history_forget(w);
     front_destroy(w->front);
     ws_destroy(w->ws);
     sio_destroy(w->sio);

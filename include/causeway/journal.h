@@ -22,7 +22,7 @@ struct cursor_bases *journal_bases(struct journal *j); /* lent */
 
 /* --- writer --- */
 
-/* Asked before each entry. It may publish the log and wait, so that those who walk it are not overtaken. */
+/* Asked before each entry. It may publish and wait, so that those who walk the log are not overtaken. */
 void journal_set_pace(struct journal *j, void (*pace)(void *owner), void *owner);
 
 /* Appends what this record is to its clients, one entry per delivery that goes to any room; *appended of
@@ -40,6 +40,9 @@ void journal_publish(struct journal *j);
  * nothing has moved since the last one. */
 bool journal_checkpoint(struct journal *j, bool even_unmoved, struct buffer *out, uint64_t *tag);
 void journal_acknowledge(struct journal *j, uint64_t tag, int64_t offset);
+/* So many partitions does the newest acknowledged checkpoint know. A cursor cannot tell of a record of any
+ * other one how far it had come there. */
+uint32_t journal_covered(const struct journal *j);
 
 /* A window begins anew: what it held is gone, and so is what its old nonce means here. No session may walk it
  * (hotlog_walkers). */

@@ -66,6 +66,9 @@ struct kafka_source_hooks {
     void (*placed)(void *owner, struct slice topic, int32_t partition, int64_t offset);
     /* Every turn of the thread, ten times a second at least. May be NULL. */
     void (*turn)(void *owner);
+    /* May records be handed on in this turn? Asked again soon when not. `placed`: it is settled for every
+     * topic from where it is read. May be NULL. */
+    bool (*may_read)(void *owner, bool placed);
 };
 
 /* Starts the thread. Brokers that are away and topics that do not exist yet are waited for, for ever.
@@ -74,7 +77,10 @@ struct kafka_source_hooks {
 struct kafka_source *kafka_source_create(const struct kafka_settings *settings, const struct slice *topics,
     size_t topic_count, const struct kafka_source_start *starts, size_t start_count, size_t batch_max,
     const struct kafka_source_hooks *hooks, void *owner);
-/* Stops and joins the thread, which takes about a second at most. NULL is fine. */
+/* Stops and joins the thread, which takes about a second at most; what any thread may ask still can be. NULL
+ * is fine. */
+void kafka_source_stop(struct kafka_source *s);
+/* ... after which nobody asks. */
 void kafka_source_destroy(struct kafka_source *s);
 
 /* Any thread: every topic's partitions are being read and a broker answers? `detail` gets a short text either
@@ -84,6 +90,9 @@ bool kafka_source_ready(struct kafka_source *s, char *detail, size_t size);
 /* Any thread: is it settled for every topic from where it is read, so that nothing published from now on is
  * missed? Stays true once it was. */
 bool kafka_source_placed(struct kafka_source *s);
+
+/* Any thread: somebody has heard of partitions that are not read yet: they are looked for at once. */
+void kafka_source_look(struct kafka_source *s);
 
 /* Any thread: all connections are made anew (certificates are read again); each partition goes on at its
  * position. */

@@ -36,6 +36,10 @@ struct resume_plan {
     size_t gap_count;
 };
 
+/* Does this process know each partition that the checkpoint knows, of topics that it reads? If not, it is
+   about to find them, and a plan made now would take them for new. */
+bool resume_knows_all(const struct checkpoint *checkpoint, const struct partitions *partitions);
+
 /* Where a client with this cursor stands; `checkpoint` is the one that the cursor names. `heads` (count of
    them): how far the hot log has come. A partition that the checkpoint does not know is new since then, if
    the topic is known: all of it is needed, and up to the head it may have been delivered. Owner of the

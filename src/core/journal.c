@@ -29,6 +29,8 @@ struct journal {
     uint64_t next_tag;
     void (*pace)(void *owner); /* NULL: none */
     void *pace_owner;
+    const struct cursor_record
+        *amid;      /* the record of which some entries are there, and others follow; or NULL */
     uint32_t *held; /* scratch: rooms of one entry */
     struct sent {
         uint64_t tag, sequence;
@@ -166,7 +168,7 @@ bool journal_append(struct journal *j, const struct catalogue *c, uint32_t parti
 {
     const struct lane *lanes;
     catalogue_lanes(c, &lanes);
-    struct cursor_record at = {.partition = partition, .offset = record->offset};
+    struct cursor_record at = {.partition = partition, .offset = record->offset}, before;
     size_t last = last_durable(routed);
     bool fine = true;
     for (size_t i = 0; i < routed->delivery_count; i++) {
@@ -175,7 +177,12 @@ bool journal_append(struct journal *j, const struct catalogue *c, uint32_t parti
         bool added = d->room_count > 0 && append(j, &lanes[d->operation->lane], &at, record, routed, d);
         *appended += added;
         fine = fine && (added || d->room_count == 0);
+        if (added) {
+            before = at;
+            j->amid = &before;
+        }
     }
+    j->amid = NULL;
     return fine;
 }
 
@@ -230,7 +237,7 @@ static void post(struct journal *j)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
     uint64_t position = hotlog_next(j->log);
-    size_t size = cursor_mint_stamp(j->mint, position, NULL, cursor);
+    size_t size = cursor_mint_stamp(j->mint, position, j->amid, cursor);
     if (size == 0)
         return;
     lock_take(&j->lock);
@@ -276,6 +283,13 @@ void journal_acknowledge(struct journal *j, uint64_t tag, int64_t offset)
         lock_give(&j->lock);
     }
     post(j);
+}
+
+uint32_t journal_covered(const struct journal *j)
+{
+    uint32_t count;
+    (void)cursor_mint_base(j->mint, &count);
+    return count;
 }
 
 size_t journal_cursor(struct journal *j, uint64_t position, char out[CURSOR_TEXT_MAX + 1])

@@ -73,6 +73,27 @@ static bool knows_topic(const struct checkpoint *c, struct slice topic)
     return false;
 }
 
+/* Most are listed in one order everywhere: the place tells where to look first. */
+static bool is_read_here(const struct checkpoint *c, size_t part, const struct partitions *partitions)
+{
+    struct partition_name name = c->parts[part].name;
+    if (part < partitions_count(partitions)) {
+        struct partition_name here = partitions_name(partitions, (uint32_t)part);
+        if (here.number == name.number && slice_equal(here.topic, name.topic))
+            return true;
+    }
+    return partitions_find(partitions, name.topic, name.number) != PARTITION_NONE;
+}
+
+bool resume_knows_all(const struct checkpoint *checkpoint, const struct partitions *partitions)
+{
+    for (size_t i = 0; i < checkpoint->part_count; i++)
+        if (!is_read_here(checkpoint, i, partitions) &&
+            partitions_find(partitions, checkpoint->parts[i].name.topic, 0) != PARTITION_NONE)
+            return false;
+    return true;
+}
+
 /* A partition, or a life of one, that began after the checkpoint. */
 static void place_new(struct resume_plan *plan, const struct cursor *cursor,
     const struct checkpoint *checkpoint, const struct partitions *partitions, uint32_t p, int64_t head)

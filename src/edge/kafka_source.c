@@ -18,6 +18,7 @@ enum {
     CLIENT_RETRY_MS = 1000,
     DETAIL_BYTES = 400,
     QUIET_MS = 2000,
+    CLOSED_WAIT_NS = 2000000,
 };
 
 struct kafka_source {
@@ -31,6 +32,7 @@ struct kafka_source {
     struct record record;
 
     bool reached; /* a broker answers */
+    bool settled; /* it was once, for every topic, from where it is read */
     unsigned unanswered;
     rd_kafka_resp_err_t told; /* the connection trouble that was told; 0: none */
     uint64_t away_since;
@@ -41,6 +43,7 @@ struct kafka_source {
     pthread_t thread;
     atomic_bool stopping;
     atomic_bool renewing;
+    atomic_bool looking;
     atomic_bool placed;
 
     struct lock lock; /* what follows */
@@ -187,11 +190,29 @@ static void read_batch(struct kafka_source *s, int wait_ms)
         s->reader.hooks.batch_done(s->reader.owner);
 }
 
+static bool may_read(struct kafka_source *s)
+{
+    bool (*asked)(void *, bool) = s->reader.hooks.may_read;
+    for (size_t i = 0; asked && !s->settled; i++) {
+        s->settled = i == s->topic_count;
+        if (!s->settled && !kafka_topic_placed(s->topics[i]))
+            break;
+    }
+    if (!asked || asked(s->reader.owner, s->settled))
+        return true;
+    s->last_record_at = kafka_clock_ms(); /* it is not Kafka that is quiet */
+    (void)nanosleep(&(struct timespec){.tv_nsec = CLOSED_WAIT_NS}, NULL);
+    return false;
+}
+
 /* At most one topic per turn, so that records do not wait for more than one question. true: another one is
  * due. */
 static bool check_next_topic(struct kafka_source *s)
 {
     uint64_t now = kafka_clock_ms();
+    bool looking = atomic_exchange(&s->looking, false);
+    for (size_t i = 0; i < s->topic_count && looking; i++)
+        s->topics[i]->check_at = 0;
     for (size_t i = 0; i < s->topic_count; i++) {
         size_t index = (s->next_topic + i) % s->topic_count;
         struct kafka_topic *t = s->topics[index];
@@ -286,6 +307,11 @@ bool kafka_source_placed(struct kafka_source *s)
     return atomic_load(&s->placed);
 }
 
+void kafka_source_look(struct kafka_source *s)
+{
+    atomic_store(&s->looking, true);
+}
+
 void kafka_source_renew(struct kafka_source *s)
 {
     atomic_store(&s->renewing, true);
@@ -316,7 +342,8 @@ static void *run(void *argument)
         report(s); /* before anything that may wait for an answer */
         bool busy = check_next_topic(s);
         follow_traces(s);
-        read_batch(s, busy ? 0 : IDLE_WAIT_MS);
+        if (may_read(s))
+            read_batch(s, busy ? 0 : IDLE_WAIT_MS);
         if (s->reader.hooks.turn)
             s->reader.hooks.turn(s->reader.owner);
     }
@@ -359,12 +386,17 @@ struct kafka_source *kafka_source_create(const struct kafka_settings *settings, 
     return s;
 }
 
+void kafka_source_stop(struct kafka_source *s)
+{
+    if (s && !atomic_exchange(&s->stopping, true))
+        (void)pthread_join(s->thread, NULL);
+}
+
 void kafka_source_destroy(struct kafka_source *s)
 {
     if (!s)
         return;
-    atomic_store(&s->stopping, true);
-    (void)pthread_join(s->thread, NULL);
+    kafka_source_stop(s);
     kafka_probe_destroy(s->probe);
     for (size_t i = 0; i < s->topic_count; i++)
         kafka_topic_destroy(s->topics[i]);

@@ -59,6 +59,8 @@ struct collector {
     int32_t jump_partition;
     enum kafka_jump jump_why;
     atomic_bool blocked; /* the record hook waits while this is set */
+    atomic_bool closed;  /* nothing may be read */
+    atomic_int asked;    /* while all was placed */
 };
 
 static char *copy(struct slice s)
@@ -116,8 +118,15 @@ static void on_jump(
     lock_give(&c->lock);
 }
 
+static bool may_read(void *owner, bool placed)
+{
+    struct collector *c = owner;
+    atomic_fetch_add(&c->asked, placed);
+    return !atomic_load(&c->closed);
+}
+
 static const struct kafka_source_hooks hooks = {
-    .record = on_record, .batch_done = on_batch_done, .jump = on_jump};
+    .record = on_record, .batch_done = on_batch_done, .jump = on_jump, .may_read = may_read};
 
 /* Records that are complete: their batch is done. */
 static size_t collected(struct collector *c)
@@ -430,6 +439,25 @@ static void reading_begins_at_the_head(void **state)
 
 /* --- trouble --- */
 
+static void nothing_is_handed_on_while_nothing_may_be_read(void **state)
+{
+    struct stage st;
+    (void)state;
+    stage_open(&st, 1);
+    stage_read(&st, st.topic, NULL);
+    AWAIT(ready(&st));
+    atomic_store(&st.collector.closed, true);
+    atomic_store(&st.collector.asked, 0);
+    AWAIT(atomic_load(&st.collector.asked) > 2); /* a turn may be under way */
+    publish_numbers(&st, st.topic, 0, 0, 3);
+    AWAIT(atomic_load(&st.collector.asked) > 200); /* places, too, are settled meanwhile */
+    assert_int_equal(collected(&st.collector), 0);
+    atomic_store(&st.collector.closed, false);
+    AWAIT(collected(&st.collector) == 3);
+    assert_complete(&st, st.topic, 1, 0, 3);
+    stage_close(&st);
+}
+
 static void a_broker_that_was_away_costs_no_record(void **state)
 {
     struct stage st;
@@ -732,6 +760,7 @@ int main(void)
         cmocka_unit_test(all_partitions_of_all_topics_arrive_in_partition_order),
         cmocka_unit_test(a_batch_ends_after_records_only_and_is_never_longer_than_asked),
         cmocka_unit_test(reading_begins_at_the_head),
+        cmocka_unit_test(nothing_is_handed_on_while_nothing_may_be_read),
         cmocka_unit_test(a_broker_that_was_away_costs_no_record),
         cmocka_unit_test(a_topic_that_appears_later_is_read_from_its_first_record_and_holds_up_no_other),
         cmocka_unit_test(a_topic_that_only_seemed_to_be_missing_is_not_told_again_from_its_beginning),

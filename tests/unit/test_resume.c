@@ -119,6 +119,20 @@ static void a_partition_that_the_checkpoint_does_not_know_is_new(void **state)
     assert_int_equal(x->plan.gap_count, 0);
 }
 
+static void partitions_that_are_not_found_yet_are_noticed(void **state)
+{
+    struct fixture *x = *state;
+    partitions_get(x->partitions, SLICE("tasks"), 0, 0);
+    partitions_get(x->partitions, SLICE("orders"), 0, 0);
+    add_part(x, "orders", 0, 0, 100);
+    add_part(x, "gone", 0, 0, 300); /* nobody reads it any more */
+    assert_true(resume_knows_all(&x->checkpoint, x->partitions));
+    add_part(x, "orders", 1, 0, 5);
+    assert_false(resume_knows_all(&x->checkpoint, x->partitions));
+    partitions_get(x->partitions, SLICE("orders"), 1, 0);
+    assert_true(resume_knows_all(&x->checkpoint, x->partitions));
+}
+
 static void a_topic_that_was_made_again_is_a_gap_and_then_all_of_it(void **state)
 {
     struct fixture *x = *state;
@@ -232,6 +246,7 @@ int main(void)
         stage(what_is_not_listed_may_have_moved_as_far_as_any),
         stage(numbers_are_those_of_this_process),
         stage(a_partition_that_the_checkpoint_does_not_know_is_new),
+        stage(partitions_that_are_not_found_yet_are_noticed),
         stage(a_topic_that_was_made_again_is_a_gap_and_then_all_of_it),
         stage(one_gap_for_the_life_that_counts),
         stage(the_same_life_on_another_instance_is_no_gap),
