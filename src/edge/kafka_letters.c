@@ -280,7 +280,8 @@ static void close_consumer(struct kafka_letters *l)
 {
     if (!l->consumer)
         return;
-    uint64_t deadline = kafka_clock_ms() + (l->owned->cnt > 0 ? CLOSE_MS : CLOSE_BRIEF_MS);
+    bool brief = l->owned->cnt == 0 && atomic_load(&l->stopping);
+    uint64_t deadline = kafka_clock_ms() + (brief ? CLOSE_BRIEF_MS : CLOSE_MS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(l->consumer);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(l->consumer, queue);
     while (!error && !rd_kafka_consumer_closed(l->consumer) && kafka_clock_ms() < deadline)
