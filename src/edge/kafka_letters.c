@@ -19,9 +19,8 @@ enum {
     ADMIN_LENIENT_MS = 1000, /* when it is likely that nobody answers */
     LOOK_MS = 5000,          /* between looks for a topic that is not there */
     LAG_MS = 2000,
-    CLOSE_MS = 3000, /* at most for giving partitions back */
-    CLOSE_BRIEF_MS =
-        300, /* with none to give; an answer to joining, which leaving would wait for, may be far */
+    CLOSE_MS = 3000,
+    CLOSE_BRIEF_MS = 300, /* with nothing to give back; leaving would wait for an answer to joining */
     RETRY_MIN_MS = 200,
     RETRY_MAX_MS = 5000,
     DETAIL_BYTES = 400,
