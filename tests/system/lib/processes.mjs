@@ -48,7 +48,7 @@ export async function freePorts(count) {
   return ports;
 }
 
-function findProgram(name) {
+export function findProgram(name) {
   for (const dir of (process.env.PATH ?? '').split(':').concat('/usr/sbin', '/usr/bin')) {
     try {
       accessSync(join(dir, name), constants.X_OK);
