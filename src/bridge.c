@@ -66,12 +66,18 @@ static bool check_database(const struct config *config, struct buffer *fault)
 static bool check_own_topics(
     const struct config *config, const struct catalogue *catalogue, struct buffer *fault)
 {
-    if (!catalogue_find_topic(catalogue, slice_of(config->dead_letter_topic)))
-        return true;
-    buffer_print(fault,
-        "DEAD_LETTER_TOPIC: topic %s is one of the catalogue's; letters need one of their own",
-        config->dead_letter_topic);
-    return false;
+    const struct {
+        const char *setting, *topic, *what;
+    } own[] = {{"DEAD_LETTER_TOPIC", config->dead_letter_topic, "letters need"},
+        {"GRANTS_TOPIC", config->grants_topic, "changed rights need"}};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (!catalogue_find_topic(catalogue, slice_of(own[i].topic)))
+            continue;
+        buffer_print(fault, "%s: topic %s is one of the catalogue's; %s one of their own", own[i].setting,
+            own[i].topic, own[i].what);
+        return false;
+    }
+    return true;
 }
 
 static uint32_t entries_for(size_t bytes)
@@ -161,6 +167,7 @@ static void start_kafka(struct bridge *b)
     b->history = history_create(b, &settings);
     b->sweeps = sweeps_create(b, &settings);
     b->letters = letters_create(b, &settings);
+    b->invalidations = invalidations_create(b, &settings);
     b->ingest = ingest_create(b);
     CHECK(pthread_create(&b->starter, NULL, start_source, b) == 0);
     free(properties);
@@ -192,6 +199,7 @@ static void stop_threads(struct bridge *b)
     kafka_source_stop(atomic_load(&b->source)); /* the loops go on asking it */
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_stop(&b->workers[i]);
+    invalidations_destroy(b->invalidations);
     letters_destroy(b->letters);
     sweeps_stop(b->sweeps);
     history_stop(b->history);

@@ -231,4 +231,10 @@ static bool may_read(void *owner, bool placed)
 }
 
 const struct kafka_source_hooks ingest_hooks = {
-    on_record, on_batch_done, on_jump, on_placed, on_turn, may_read};
+    .record = on_record,
+    .batch_done = on_batch_done,
+    .jump = on_jump,
+    .placed = on_placed,
+    .turn = on_turn,
+    .may_read = may_read,
+};

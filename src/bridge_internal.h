@@ -1,8 +1,8 @@
 /* What the bridge_*.c files share: bridge.c starts and stops, bridge_ingest.c is the Kafka thread's side of
    the hot log, bridge_judge.c routes or rejects a record, bridge_history.c has checkpoints and finds cursors,
    bridge_sweep.c reads what is older, bridge_letters.c writes down what cannot be routed, bridge_rights.c
-   brings lookups and changes of rights to the loops, bridge_worker.c is one loop with all that lives on it,
-   bridge_status.c what operators ask over HTTP. */
+   brings lookups and changes of rights to the loops, bridge_invalidations.c hears of some by a topic,
+   bridge_worker.c is one loop with all that lives on it, bridge_status.c what operators ask over HTTP. */
 #pragma once
 
 #include "causeway/bridge.h"
@@ -48,6 +48,7 @@ struct history;
 struct sweeps;
 struct gate;
 struct letters;
+struct invalidations;
 
 struct bridge {
     const struct config *config;
@@ -61,7 +62,8 @@ struct bridge {
     struct ingest *ingest;
     struct history *history;
     struct sweeps *sweeps;
-    struct letters *letters; /* NULL: there are to be none */
+    struct letters *letters;             /* NULL: there are to be none */
+    struct invalidations *invalidations; /* likewise */
     pthread_t starter;
     _Atomic(struct kafka_source *) source; /* NULL until it is known where to begin */
     struct listener *listener;
@@ -143,6 +145,14 @@ void rights_pulse(struct worker *w); /* @thread loop, several times a second */
 void rights_changed(struct bridge *b, struct slice what, uint64_t number, const char *source);
 void rights_notified(void *bridge, struct slice payload, uint64_t mark); /* @thread postgres */
 bool rights_ready(struct bridge *b, char *detail, size_t size);          /* any thread */
+
+/* --- bridge_invalidations.c: changes of rights that a topic tells of --- */
+struct invalidations *invalidations_create(struct bridge *b, const struct kafka_settings *settings);
+void invalidations_destroy(struct invalidations *v); /* NULL is fine, as below; before postgres is gone */
+/* Any thread. Lowers the pulse of the listening connection to what holds for the topic, too. */
+void invalidations_pulse(struct invalidations *v, struct lookups_pulse *pulse);
+bool invalidations_ready(
+    struct invalidations *v, char *detail, size_t size); /* any thread; true says nothing */
 
 /* --- bridge_gate.c: tokens and the keys that they are judged by --- */
 struct gate *gate_create(const struct config *config, struct buffer *fault); /* NULL: a setting is at fault */

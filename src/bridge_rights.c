@@ -107,10 +107,12 @@ void rights_notified(void *bridge, struct slice payload, uint64_t mark)
 void rights_pulse(struct worker *w)
 {
     struct postgres_pulse p = postgres_pulse(w->bridge->postgres);
-    lookups_tick(w->lookups, &(struct lookups_pulse){.epoch = p.epoch,
-                                 .mark = p.mark,
-                                 .heard_ms = (uint64_t)p.heard_ms,
-                                 .answer_ms = (uint64_t)p.answer_ms});
+    struct lookups_pulse pulse = {.epoch = p.epoch,
+        .mark = p.mark,
+        .heard_ms = (uint64_t)p.heard_ms,
+        .answer_ms = (uint64_t)p.answer_ms};
+    invalidations_pulse(w->bridge->invalidations, &pulse);
+    lookups_tick(w->lookups, &pulse);
 }
 
 bool rights_ready(struct bridge *b, char *detail, size_t size)
@@ -127,5 +129,5 @@ bool rights_ready(struct bridge *b, char *detail, size_t size)
     else
         snprintf(detail, size, "not listening for %lld s; events wait until rights are certain again",
             (long long)silent / 1000);
-    return p.epoch > 0 && silent < LISTENING_MS;
+    return p.epoch > 0 && silent < LISTENING_MS && invalidations_ready(b->invalidations, detail, size);
 }

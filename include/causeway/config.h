@@ -73,6 +73,8 @@
         "a room granted while connected begins so long before its grant")                                    \
     X(grants_poll, SECONDS, "GRANTS_POLL", "0", 0, 3600, false,                                              \
         "every right is looked up again so often; 0: when a change is notified")                             \
+    X(grants_topic, TEXT, "GRANTS_TOPIC", "", 0, 0, false,                                                   \
+        "topic whose records name changed rights; empty: none")                                              \
     X(drain_timeout, SECONDS, "DRAIN_TIMEOUT", "10", 0, 600, false, "closing all connections after SIGTERM") \
     X(log_level, TEXT, "LOG_LEVEL", "info", 0, 0, false, "debug, info, warn or error")                       \
     X(log_format, TEXT, "LOG_FORMAT", "text", 0, 0, false, "text or json")

@@ -69,6 +69,7 @@ struct kafka_source_hooks {
     /* May records be handed on in this turn? Asked again soon when not. `placed`: it is settled for every
      * topic from where it is read. May be NULL. */
     bool (*may_read)(void *owner, bool placed);
+    bool aside; /* not what causeway_kafka_up speaks of */
 };
 
 /* Starts the thread. Brokers that are away and topics that do not exist yet are waited for, for ever.

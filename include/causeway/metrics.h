@@ -53,6 +53,8 @@
     X(WITHDRAWN, COUNTER, "causeway_rights_withdrawn_total", "Rooms whose right ended while connected.",     \
         "reason")                                                                                            \
     X(CHANGES, COUNTER, "causeway_rights_changes_total", "Changes of rights heard of, by source.", "source") \
+    X(CHANGES_UNREAD, COUNTER, "causeway_rights_changes_unread_total",                                       \
+        "Records of GRANTS_TOPIC that name no changed right.", "")                                           \
     X(SESSIONS_HELD, GAUGE, "causeway_sessions_held", "Sessions that get nothing: rights in doubt.", "")     \
     X(LOOKUPS_LIVE, GAUGE, "causeway_lookups_live", "Distinct lookups that rights rest on, per loop.", "")   \
     X(LOOKUPS_REUSED, COUNTER, "causeway_lookups_reused_total", "Lookups that needed no query.", "")         \

@@ -283,7 +283,8 @@ static void report(struct kafka_source *s)
     s->ready = ready;
     memcpy(s->detail, detail, sizeof detail);
     lock_give(&s->lock);
-    metric_set(s->up, ready);
+    if (s->up)
+        metric_set(s->up, ready);
     if (!atomic_load(&s->placed))
         atomic_store(&s->placed, all_placed(s));
     if (now < s->lag_at || !s->reader.client)
@@ -378,8 +379,9 @@ struct kafka_source *kafka_source_create(const struct kafka_settings *settings, 
     for (size_t i = 0; i < topic_count; i++)
         add_topic(s, topics[i], starts, start_count);
     s->probe = kafka_probe_create(settings);
-    s->up = metric_get(METRIC_KAFKA_UP);
-    metric_set(s->up, 0);
+    s->up = hooks->aside ? NULL : metric_get(METRIC_KAFKA_UP);
+    if (s->up)
+        metric_set(s->up, 0);
     lock_init(&s->lock);
     (void)snprintf(s->detail, sizeof s->detail, "connecting");
     kafka_thread_start(&s->thread, run, s, "kafka");
