@@ -1,5 +1,5 @@
-/* Reads a Kafka topic from its end, on a thread of its own, and feeds each payload as a line to bench_bare: what a
-   bare loop costs when its events come the way Causeway's do. */
+/* Reads a Kafka topic from its end, on a thread of its own, and feeds each payload as a line to bench_bare:
+   what a bare loop costs when its events come the way Causeway's do. */
 #pragma once
 
 #include <stdint.h>
