@@ -10,7 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const program = process.env.CAUSEWAY_TEST_BINARY ?? join(root, 'build/dev/causeway');
 const read = (path) => readFileSync(join(root, path), 'utf8');
 
-const DOCUMENTS = ['README.md', 'src/ARCHITECTURE.md', 'src/DECISIONS.md', 'docs/PROTOCOL.md', 'docs/CATALOGUE.md', 'docs/SOCKETIO.md', 'docs/RIGHTS.md', 'bench/README.md'];
+const DOCUMENTS = ['README.md', 'src/ARCHITECTURE.md', 'src/DECISIONS.md', 'docs/PROTOCOL.md', 'docs/CATALOGUE.md', 'docs/SOCKETIO.md', 'docs/RIGHTS.md', 'docs/OPERATIONS.md', 'bench/README.md'];
 const MAP_MAX_LINES = 260;
 
 // --- reading documents
@@ -71,6 +71,16 @@ test('README lists the commands that causeway --help prints', () => {
   const commands = tableOf('README.md', 'command', 'what')
     .map(([cell]) => /^causeway ([\w-]+)$/.exec(cell)?.[1]).filter(Boolean);
   assert.deepEqual(commands, help().commands);
+});
+
+test('OPERATIONS lists the metrics as the program declares them', () => {
+  const rows = tableOf('docs/OPERATIONS.md', 'metric', 'type', 'label', 'meaning');
+  const [, body] = /#define METRICS_TABLE\(X\)((?:.*\\\n)*.*)/.exec(read('include/causeway/metrics.h'));
+  const declared = body.replaceAll('\\\n', ' ').replace(/"\s+"/g, '').split(/X\(/).slice(1).map((row) => {
+    const [name, help, label] = all(row, STRING).flat();
+    return [name, /^\w+,\s*(\w+)/.exec(row)[1].toLowerCase(), label, help];
+  });
+  assert.deepEqual(rows, declared);
 });
 
 test('README begins with the two commands that ./dev has', () => {

@@ -71,7 +71,6 @@ static void lose_cursor(struct client *c)
     resume_plan_finish(&plan);
     free(c->resume_cursor); /* `connected` must not repeat it */
     c->resume_cursor = NULL;
-    count_resume("lost");
 }
 
 static void ask_for_rooms(struct client *c)
@@ -98,8 +97,10 @@ void client_begin_resume(struct client *c)
         locate(c, &cursor, tag);
         return;
     }
-    if (c->resuming)
+    if (c->resuming) {
+        count_resume("lost");
         lose_cursor(c);
+    }
     c->locate_tag = 0;
     client_begin_when_settled(c);
 }
@@ -114,11 +115,9 @@ static void place_session(struct client *c, const struct client_location *l)
     }
     if (l->status == LOCATED_POSITION) {
         session_set_position(c->session, l->position);
-        count_resume("exact");
     } else if (l->status == LOCATED_PLAN) {
         session_set_origin(c->session, l->plan->origin);
         remember_gaps(c, l->plan);
-        count_resume(l->plan->gap_count ? "gap" : "elsewhere");
     } else {
         lose_cursor(c);
     }
@@ -340,12 +339,24 @@ static void place_side(struct client *c, struct side *side, const struct client_
 
 /* --- both --- */
 
+static const char *result_of(const struct client_location *l)
+{
+    return l->status == LOCATED_POSITION      ? "exact"
+           : l->status == LOCATED_LOST        ? "lost"
+           : l->status == LOCATED_UNAVAILABLE ? "unavailable"
+           : l->plan->gap_count > 0           ? "gap"
+                                              : "elsewhere";
+}
+
 void client_located(struct client *c, uint64_t tag, const struct client_location *location)
 {
-    if (tag == c->locate_tag)
+    if (tag == c->locate_tag) {
+        count_resume(result_of(location));
         place_session(c, location);
-    else if (c->sides && c->sides->tag == tag)
+    } else if (c->sides && c->sides->tag == tag) {
+        count_resume(result_of(location));
         place_side(c, c->sides, location);
+    }
 }
 
 static void tell_resumed(struct client *c)

@@ -29,8 +29,16 @@ test('resumes by result, replayed events, gaps, the hot log and the lag are coun
   assert.equal(await bridge.metric(RESUMES, { result: 'exact' }), 1);
   assert.equal(await bridge.metric(RESUMES, { result: 'lost' }), 1);
   assert.equal(await bridge.metric(RESUMES), 2);
-  assert.equal(await other.metric(RESUMES, { result: 'elsewhere' }), 1);
-  assert.equal(await other.metric(RESUMES), 1);
+  // A message counts like an upgrade, and so does a room that is joined with a cursor; what cannot be read is an error only.
+  const open = await connect(other, { user: ADMIN });
+  await open.ask({ type: 'resume', data: { cursor } }, 'resumed');
+  await open.ask({ type: 'leave-room', data: { roomId: 'admin-orders' } }, 'room-left');
+  await open.ask({ type: 'join-room', data: { roomId: 'admin-orders', cursor: open.welcome.cursor } }, 'room-joined');
+  await open.ask({ type: 'resume', data: { cursor: 'not-a-cursor' } }, 'error');
+  open.terminate();
+  assert.equal(await other.metric(RESUMES, { result: 'elsewhere' }), 2);
+  assert.equal(await other.metric(RESUMES, { result: 'exact' }), 1);
+  assert.equal(await other.metric(RESUMES), 3);
   await until('ten events to be counted', async () => (await bridge.metric('causeway_replayed_events_total')) === 10);
   // One gap per partition in which something passed: all were on partition 0.
   assert.equal(await bridge.metric('causeway_gaps_total', { reason: 'cursor' }), 1);
