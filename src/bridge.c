@@ -100,6 +100,23 @@ static void start_logs(struct bridge *b, unsigned loops)
     }
 }
 
+static void start_limits(struct bridge *b)
+{
+    const struct config *c = b->config;
+    const uint32_t most[LIMIT_COUNT] = {
+        [LIMIT_MESSAGES] = (uint32_t)c->message_rate,
+        [LIMIT_USER_MESSAGES] = (uint32_t)c->message_rate_user,
+        [LIMIT_ADDRESS_MESSAGES] = (uint32_t)c->message_rate_address,
+        [LIMIT_JOINS] = (uint32_t)c->join_rate,
+        [LIMIT_USER_JOINS] = (uint32_t)c->join_rate_user,
+        [LIMIT_USER_CONNECTIONS] = (uint32_t)c->connections_user,
+        [LIMIT_ADDRESS_CONNECTS] = (uint32_t)c->connect_rate_address,
+        [LIMIT_ADDRESS_UNAUTHENTICATED] = (uint32_t)c->unauthenticated_address,
+        [LIMIT_ADDRESS_FAILURES] = (uint32_t)c->login_failures_address,
+    };
+    b->limits = limits_create(most);
+}
+
 static void start_postgres(struct bridge *b)
 {
     struct postgres_settings settings = {
@@ -222,6 +239,7 @@ static void free_all(struct bridge *b)
     history_destroy(b->history);
     sweeps_destroy(b->sweeps);
     rooms_destroy(b->rooms);
+    limits_destroy(b->limits);
     catalogue_release(b->catalogue);
     free(b->workers);
     free(b);
@@ -246,6 +264,7 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
     b->worker_count = config->loops ? (unsigned)config->loops : (unsigned)(cores > 0 ? cores : 1);
     b->workers = xcalloc(b->worker_count, sizeof *b->workers);
     start_logs(b, b->worker_count);
+    start_limits(b);
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_create(&b->workers[i], b);
     start_postgres(b);

@@ -55,6 +55,7 @@ struct bridge {
     struct catalogue *catalogue;
     struct rooms *rooms;
     struct partitions *partitions;
+    struct limits *limits;
     struct journal *journals[FANOUT_LOGS_MAX]; /* the hot log, then one window per sweeper */
     unsigned journal_count;
     struct gate *gate;

@@ -15,6 +15,12 @@ enum {
     CONNECT_MS = 45000, /* ... and to the first namespace, as its own server has it */
 };
 
+static uint64_t on_now(void *owner)
+{
+    struct worker *w = owner;
+    return loop_now(w->loop);
+}
+
 static void on_judge(void *owner, struct slice token, uint64_t client, uint64_t tag)
 {
     struct worker *w = owner;
@@ -47,7 +53,7 @@ static void on_away(void *owner, uint64_t client, uint64_t session, struct origi
     sweeps_request(w->bridge->sweeps, w, client, session, origin, until);
 }
 
-static const struct client_services services = {on_judge, on_locate, on_cursor, on_away};
+static const struct client_services services = {on_now, on_judge, on_locate, on_cursor, on_away};
 
 static const struct ws_hooks ws_hooks = {on_started};
 
@@ -242,6 +248,7 @@ void worker_create(struct worker *w, struct bridge *b)
     w->ws = ws_create(w->loop, &client, &settings, &ws_hooks, w);
     w->sio = create_sio(w, &client);
     w->front = front_create(w->loop, settings.auth_ms, &front_hooks, w);
+    front_set_limits(w->front, b->limits, config->trusted_proxies);
     w->drain_task.run = on_drain;
     w->count_timer.on_due = on_count;
     loop_timer_set(w->loop, &w->count_timer, COUNT_MS);

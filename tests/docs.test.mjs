@@ -10,7 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const program = process.env.CAUSEWAY_TEST_BINARY ?? join(root, 'build/dev/causeway');
 const read = (path) => readFileSync(join(root, path), 'utf8');
 
-const DOCUMENTS = ['README.md', 'src/ARCHITECTURE.md', 'src/DECISIONS.md', 'docs/PROTOCOL.md', 'docs/CATALOGUE.md', 'docs/SOCKETIO.md', 'docs/RIGHTS.md', 'docs/OPERATIONS.md', 'bench/README.md'];
+const DOCUMENTS = ['README.md', 'src/ARCHITECTURE.md', 'src/DECISIONS.md', 'docs/PROTOCOL.md', 'docs/CATALOGUE.md', 'docs/SOCKETIO.md', 'docs/RIGHTS.md', 'docs/SECURITY.md', 'docs/OPERATIONS.md', 'bench/README.md'];
 const MAP_MAX_LINES = 260;
 
 // --- reading documents
@@ -107,7 +107,7 @@ test('PROTOCOL has the error codes that the program sends', () => {
   const outcomes = /outcomes\[\] = \{([\s\S]*?)\n\};/.exec(client)[1];
   const websocket = filesIn('src/edge', /^ws.*\.c$/).map(read).join('\n');
   const sent = [
-    ...all(client + websocket, `client_error\\([^,"]+, ${STRING}`).flat(),
+    ...all(client + websocket, `client_error(?:_later)?\\([^,"]+, ${STRING}`).flat(),
     ...all(outcomes, `\\{${STRING}, ${STRING}, `).map(([, code]) => code).filter(Boolean),
   ];
   assert.ok(unique(sent).length > 4);
@@ -118,7 +118,7 @@ test('PROTOCOL has the error codes that the program sends', () => {
 });
 
 test('PROTOCOL has the HTTP refusals that the program sends', () => {
-  const websocket = all(filesIn('src/edge', /^ws.*\.c$/).map(read).join('\n'), `\\banswer\\([^,"]+, (\\d+), ${STRING}, ${STRING}`)
+  const websocket = all(filesIn('src/edge', /^ws.*\.c$/).map(read).join('\n'), `\\banswer\\([^,"]+, (\\d+), (?:${STRING}|\\w+), ${STRING}`)
     .map(([status, , code]) => `${status} ${code}`);
   const handshake = all(read('src/base/handshake.c'), `\\{\\s*(\\d{3}), ${STRING}, ${STRING}\\}`).map(([status]) => `${status} bad_request`);
   const front = all(read('src/edge/front.c'), 'respond\\(\\w+, (\\d+),').flat();

@@ -8,6 +8,7 @@
 #include "causeway/fanout.h"
 #include "causeway/grants.h"
 #include "causeway/json.h"
+#include "causeway/limits.h"
 #include "causeway/resume.h"
 #include "causeway/timeline.h"
 
@@ -49,11 +50,14 @@ struct client_hooks {
     void (*attached)(void *owner, enum grants_outcome outcome);
     /* The token has expired and no other one came: the connection is to be ended. */
     void (*expired)(void *owner);
+    /* It is over a limit so that the connection is to be ended; it may come back after so many ms. */
+    void (*limited)(void *owner, enum limit limit, uint64_t retry_ms);
 };
 
 /* What all clients of a loop ask of the rest of the program. Answers name the client by its number in the
    roster: it may be gone by then. */
 struct client_services {
+    uint64_t (*now)(void *owner); /* monotonic ms */
     /* Judge this token (it is lent); client_judged follows, with the tag, possibly at once. */
     void (*judge)(void *owner, struct slice token, uint64_t client, uint64_t tag);
     /* Find out where a cursor stands; client_located follows, with the tag, possibly at once. */
@@ -78,6 +82,7 @@ struct client_settings {
     struct lookups *lookups;
     struct timeline *timeline; /* of the hot log */
     const struct lane *lane;
+    struct allowance *allowance; /* of its connection; NULL: no limits */
     size_t rooms_max;
     int64_t expiry_warning_ms; /* `auth-expiring` comes so long before the token expires; 0: never */
     uint64_t backfill_ms;      /* a room that is granted later begins so long before its grant */
@@ -101,6 +106,11 @@ void client_judged(struct client *c, uint64_t tag, const struct client_verdict *
    the latest: that moves only together with something that is emitted. UINT64_MAX: not before that. */
 uint64_t client_tick(struct client *c, uint64_t now);
 void client_located(struct client *c, uint64_t tag, const struct client_location *location);
+
+/* Counts a message, before it is looked at. false: one too many, not to be acted upon; the client was told
+   (`rate_limited`), or with client_heard is not told: for what gets no answer of its own. */
+bool client_may_speak(struct client *c, uint64_t request);
+bool client_heard(struct client *c);
 
 /* A message from the client: its type, and its data (JSON_NONE: none) in `j`. Answers through emit, or, when
    `request` is not 0, through answer, once, now or later. false: there is no such command. */

@@ -16,7 +16,8 @@
     X(LATER, 1013, "try again later", "later")                                                               \
     X(UNAUTHORIZED, 4401, "unauthorized", "no")                                                              \
     X(ROOMS, 4403, "more automatic rooms than one session may have", "no")                                   \
-    X(LIFELESS, 4408, "no sign of life", "yes")
+    X(LIFELESS, 4408, "no sign of life", "yes")                                                              \
+    X(RATE, 4429, "over a limit", "later")
 
 enum close_reason {
 #define X(id, code, text, retry) CLOSE_##id,

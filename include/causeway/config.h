@@ -61,6 +61,25 @@
     X(socket_send_buffer, BYTES, "SOCKET_SEND_BUFFER", "128KiB", 4096, 16777216, false,                      \
         "SO_SNDBUF of each connection")                                                                      \
     X(rooms_max, NUMBER, "ROOMS_MAX", "1000", 1, 100000, false, "rooms one session may stand in")            \
+    X(message_rate, NUMBER, "MESSAGE_RATE", "100", 0, 100000, false,                                         \
+        "messages per second from one connection; 0: any number, as for all of these")                       \
+    X(message_rate_user, NUMBER, "MESSAGE_RATE_USER", "1000", 0, 100000, false,                              \
+        "messages per second from all connections of one user")                                              \
+    X(message_rate_address, NUMBER, "MESSAGE_RATE_ADDRESS", "0", 0, 1000000, false,                          \
+        "messages per second from one address")                                                              \
+    X(join_rate, NUMBER, "JOIN_RATE", "100", 0, 100000, false,                                               \
+        "rooms per second that one connection asks for")                                                     \
+    X(join_rate_user, NUMBER, "JOIN_RATE_USER", "500", 0, 100000, false,                                     \
+        "rooms per second that all connections of one user ask for")                                         \
+    X(connections_user, NUMBER, "CONNECTIONS_USER", "500", 0, 1000000, false, "connections of one user")     \
+    X(connect_rate_address, NUMBER, "CONNECT_RATE_ADDRESS", "500", 0, 1000000, false,                        \
+        "new connections per second from one address")                                                       \
+    X(unauthenticated_address, NUMBER, "UNAUTHENTICATED_ADDRESS", "1000", 0, 1000000, false,                 \
+        "connections of one address that have shown no good credential yet")                                 \
+    X(login_failures_address, NUMBER, "LOGIN_FAILURES_ADDRESS", "600", 0, 1000000, false,                    \
+        "bad credentials per minute from one address")                                                       \
+    X(trusted_proxies, LIST, "TRUSTED_PROXIES", "", 0, 0, false,                                             \
+        "addresses and networks whose X-Forwarded-For is believed, a comma list")                            \
     X(ping_interval, SECONDS, "PING_INTERVAL", "30", 1, 3600, false, "between pings to each client")         \
     X(life_timeout, SECONDS, "LIFE_TIMEOUT", "60", 2, 7200, false,                                           \
         "a connection without life for so long is closed (4408)")                                            \

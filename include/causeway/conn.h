@@ -69,3 +69,9 @@ int conn_detach(struct conn *c);
 uint64_t conn_acked(const struct conn *c);    /* bytes that the peer's kernel has acknowledged */
 size_t conn_waiting(const struct conn *c);    /* bytes kept here */
 const void *conn_owner(const struct conn *c); /* of the handler set last */
+int conn_descriptor(const struct conn *c);    /* to ask the kernel about; reading and writing is done here */
+
+/* Something that goes with the connection, whoever handles it, and is released with it. Replaces and releases
+ * the one before. */
+void conn_set_companion(struct conn *c, void *companion, void (*release)(void *companion));
+void *conn_companion(const struct conn *c); /* NULL: none */

@@ -5,6 +5,7 @@
 
 #include "causeway/conn.h"
 #include "causeway/http.h"
+#include "causeway/limits.h"
 
 struct front;
 
@@ -25,6 +26,10 @@ struct front_hooks {
 struct front *front_create(
     struct loop *loop, uint64_t head_timeout_ms, const struct front_hooks *hooks, void *owner);
 void front_destroy(struct front *f); /* cuts connections that have not sent a head yet */
+
+/* Every connection gets an allowance, its companion; `trusted` lists the proxies whose X-Forwarded-For is
+ * believed. Both are lent. Without it nothing is limited. */
+void front_set_limits(struct front *f, struct limits *limits, const char *trusted);
 
 /* Takes over an accepted, non-blocking socket; `read` is what another loop has read from it. */
 void front_adopt(struct front *f, int fd, struct slice read);

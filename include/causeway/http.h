@@ -28,6 +28,8 @@ struct http_head {
 int http_parse_request(const char *data, size_t size, struct http_head *out);
 int http_parse_response(const char *data, size_t size, struct http_head *out);
 
+bool http_field_is(const struct http_field *f, const char *name);
+
 /* Value of the first field of that name (case-insensitive); NULL data when absent. */
 struct slice http_field_find(const struct http_head *h, const char *name);
 

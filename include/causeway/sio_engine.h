@@ -8,6 +8,7 @@
 #include "causeway/conn.h"
 #include "causeway/engineio.h"
 #include "causeway/http.h"
+#include "causeway/limits.h"
 
 struct engine;
 struct engine_session;
@@ -18,6 +19,7 @@ struct engine_session;
     X(TRANSPORT, "transport")                                                                                \
     X(TIMEOUT, "ping_timeout")                                                                               \
     X(VIOLATION, "violation")                                                                                \
+    X(FLOOD, "rate_limited")                                                                                 \
     X(BY_US, "server")
 
 enum engine_end {
@@ -80,6 +82,13 @@ size_t engine_write(struct engine_session *s, const struct iovec *parts, int cou
 void engine_keep(struct engine_session *s, const char *rest, size_t size);
 /* Can engine_write take what is no whole frame? */
 bool engine_on_websocket(const struct engine_session *s);
+
+/* Counts something that the client sent: the engine what are no messages, whoever sits on top the others. 0:
+   fine; else it is one too many, and after so many ms it would not be. */
+uint64_t engine_heard(struct engine_session *s);
+
+/* Of the connection that it began with; NULL: no limits. */
+struct allowance *engine_allowance(const struct engine_session *s);
 
 /* Ends the session; `closed` follows at the end of the turn. `code` and `text` are for the WebSocket close.
  */

@@ -52,6 +52,8 @@ void sio_server_end(struct engine_session *link, uint16_t code, const char *text
 void sio_accept(struct sio_socket *s, struct slice sid, const char *more);
 /* Refuses for good: the client does not come back by itself. `data` is JSON, or empty. The socket is over. */
 void sio_refuse(struct sio_socket *s, const char *message, struct slice data);
+/* ... because it is over a limit. */
+void sio_limit(struct sio_socket *s, const char *why, uint64_t retry_ms);
 
 /* `arguments` is JSON values with commas between them, or empty; names need no escapes. */
 void sio_emit(struct sio_socket *s, const char *name, struct slice arguments);

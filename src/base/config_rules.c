@@ -1,5 +1,6 @@
 #include "config_internal.h"
 
+#include "causeway/address.h"
 #include "causeway/log.h"
 
 #include <string.h>
@@ -55,6 +56,17 @@ static void check_topic(struct config_loader *l, enum setting_id id, const char 
     buffer_print(l->faults,
         "%s must be a topic's name, at most %d letters, digits, '.', '_' and '-'; %.40s is none\n",
         config_settings[id].name, TOPIC_NAME_MAX, name);
+}
+
+static void check_networks(struct config_loader *l, enum setting_id id, const char *list)
+{
+    struct slice item = address_list_fault(list);
+    if (item.size == 0)
+        return;
+    config_begin_fault(l, l->given[id].from);
+    buffer_print(l->faults,
+        "%s must be addresses or networks such as 10.0.0.0/8, a comma list; %.*s is none\n",
+        config_settings[id].name, (int)(item.size < 60 ? item.size : 60), item.data);
 }
 
 static void check_log_level(struct config_loader *l, enum setting_id id, const char *value)
@@ -115,6 +127,7 @@ static void check_texts(struct config_loader *l)
         {SETTING_jwks_url, l->config->jwks_url, check_key_url},
         {SETTING_checkpoint_topic, l->config->checkpoint_topic, check_topic},
         {SETTING_dead_letter_topic, l->config->dead_letter_topic, check_topic},
+        {SETTING_trusted_proxies, l->config->trusted_proxies, check_networks},
         {SETTING_log_level, l->config->log_level, check_log_level},
         {SETTING_log_format, l->config->log_format, check_log_format},
     };

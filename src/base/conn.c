@@ -24,6 +24,8 @@ struct conn {
     struct loop *loop;
     const struct conn_handler *handler;
     void *owner;
+    void *companion;
+    void (*release_companion)(void *companion);
     struct buffer in, out;
     size_t input_max;
     struct loop_timer timer;
@@ -64,11 +66,30 @@ const void *conn_owner(const struct conn *c)
     return c->owner;
 }
 
+int conn_descriptor(const struct conn *c)
+{
+    return c->fd;
+}
+
+void conn_set_companion(struct conn *c, void *companion, void (*release)(void *companion))
+{
+    if (c->companion)
+        c->release_companion(c->companion);
+    c->companion = companion;
+    c->release_companion = release;
+}
+
+void *conn_companion(const struct conn *c)
+{
+    return c->companion;
+}
+
 static void release(struct loop_task *task)
 {
     struct conn *c = (struct conn *)((char *)task - offsetof(struct conn, task));
     if (c->handler)
         c->handler->on_closed(c->owner, c);
+    conn_set_companion(c, NULL, NULL);
     buffer_finish(&c->in);
     buffer_finish(&c->out);
     free(c);

@@ -19,6 +19,7 @@ static const struct {
     {413, "Content Too Large"},
     {414, "URI Too Long"},
     {426, "Upgrade Required"},
+    {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {503, "Service Unavailable"},
@@ -186,6 +187,11 @@ int http_parse_response(const char *data, size_t size, struct http_head *out)
     out->status = (status.data[0] - '0') * 100 + (status.data[1] - '0') * 10 + (status.data[2] - '0');
     int fault = parse_fields(rest, out);
     return fault ? fault : length;
+}
+
+bool http_field_is(const struct http_field *f, const char *name)
+{
+    return is_named(f->name, name);
 }
 
 struct slice http_field_find(const struct http_head *h, const char *name)

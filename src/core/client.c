@@ -34,6 +34,7 @@ void client_destroy(struct client *c)
     client_forget_rights(c);
     session_destroy(c->session);
     grants_destroy(c->grants);
+    allowance_leave(c->settings.allowance, c->account);
     catalogue_release(c->settings.catalogue);
     free(c->user);
     free(c->user_json);
@@ -86,6 +87,10 @@ static void on_attached(void *owner, enum grants_outcome outcome, const struct s
     struct client *c = owner;
     if (outcome != GRANTS_ALLOWED) {
         c->state = CLIENT_REFUSED;
+        if (outcome == GRANTS_NO_USER)
+            allowance_login_failed(c->settings.allowance, client_now(c));
+        if (outcome == GRANTS_TOO_MANY)
+            limit_hit(LIMIT_ROOMS);
         c->hooks->attached(c->owner, outcome);
         return;
     }
@@ -154,6 +159,12 @@ void client_begin_when_settled(struct client *c)
 
 void client_error(struct client *c, const char *code, const char *message, struct slice room)
 {
+    client_error_later(c, code, message, room, 0);
+}
+
+void client_error_later(
+    struct client *c, const char *code, const char *message, struct slice room, uint64_t retry_ms)
+{
     metric_add(metric_label(METRIC_ERRORS, code), 1);
     struct buffer data = {0};
     buffer_print(&data, "{\"code\":\"%s\",\"message\":\"%s\"", code, message);
@@ -161,9 +172,46 @@ void client_error(struct client *c, const char *code, const char *message, struc
         buffer_add_text(&data, ",\"roomId\":");
         buffer_add_json_text(&data, room);
     }
+    if (retry_ms > 0)
+        buffer_print(&data, ",\"retryAfterMs\":%llu", (unsigned long long)retry_ms);
     buffer_add_byte(&data, '}');
     client_say(c, "error", buffer_slice(&data));
     buffer_finish(&data);
+}
+
+/* --- limits --- */
+
+uint64_t client_now(const struct client *c)
+{
+    return c->settings.services->now(c->settings.services_owner);
+}
+
+/* After how many ms it may say more; 0: it may. */
+static uint64_t count_message(struct client *c)
+{
+    struct allowance *a = c->settings.allowance;
+    if (!a)
+        return 0;
+    uint64_t wait = allowance_take_message(a, c->account, client_now(c));
+    if (wait > 0 && allowance_is_flooding(a))
+        c->hooks->limited(c->owner, LIMIT_MESSAGES, wait);
+    return wait;
+}
+
+bool client_heard(struct client *c)
+{
+    return count_message(c) == 0;
+}
+
+bool client_may_speak(struct client *c, uint64_t request)
+{
+    uint64_t wait = count_message(c);
+    if (wait == 0)
+        return true;
+    c->answering = request;
+    client_error_later(c, "rate_limited", "too many messages; send fewer", NO_SLICE, wait);
+    c->answering = 0;
+    return false;
 }
 
 /* --- commands --- */

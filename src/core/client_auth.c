@@ -6,8 +6,25 @@
 
 #include <stdlib.h>
 
+/* May a token be judged now? false: too many of its address were bad, and it was told. */
+static bool may_login(struct client *c)
+{
+    uint64_t wait = allowance_may_login(c->settings.allowance, client_now(c));
+    if (wait == 0)
+        return true;
+    if (c->state == CLIENT_WAITING) {
+        c->state = CLIENT_REFUSED;
+        c->hooks->limited(c->owner, LIMIT_ADDRESS_FAILURES, wait);
+    } else {
+        client_error_later(c, "rate_limited", "too many bad credentials", NO_SLICE, wait);
+    }
+    return false;
+}
+
 static void ask(struct client *c, struct slice token)
 {
+    if (!may_login(c))
+        return;
     c->judge_tag = ++c->next_tag;
     c->judge_request = c->answering;
     c->answering = 0;
@@ -65,9 +82,17 @@ static void emit_expiry(struct client *c, const char *type, int64_t left_ms)
 
 static void judged_first(struct client *c, const struct client_verdict *v, uint64_t now)
 {
+    if (v->status == VERDICT_BAD)
+        allowance_login_failed(c->settings.allowance, now);
     if (v->status != VERDICT_GOOD) {
         c->state = CLIENT_REFUSED;
         c->hooks->refused(c->owner, v->status, v->why);
+        return;
+    }
+    uint64_t wait = allowance_identify(c->settings.allowance, slice_of(v->user), &c->account, now);
+    if (wait > 0) {
+        c->state = CLIENT_REFUSED;
+        c->hooks->limited(c->owner, LIMIT_USER_CONNECTIONS, wait);
         return;
     }
     c->user = xstrdup(v->user);
@@ -84,6 +109,8 @@ static void judged_again(struct client *c, const struct client_verdict *v, uint6
         client_error(c, "unavailable", v->why, NO_SLICE);
         return;
     }
+    if (v->status == VERDICT_BAD)
+        allowance_login_failed(c->settings.allowance, now);
     bool other = v->status == VERDICT_GOOD && strcmp(v->user, c->user) != 0;
     const char *fault = other ? "token is of another user" : v->why;
     bool good = v->status == VERDICT_GOOD && !other;

@@ -53,6 +53,7 @@ struct client {
     struct session *session;
     struct grants *grants;
     char *user, *user_json;
+    struct account *account; /* of the user; NULL: none is kept */
     enum client_state state;
 
     uint64_t judge_tag;                /* of the token that is being judged; 0: none is */
@@ -89,6 +90,10 @@ static const struct slice NO_SLICE = {NULL, 0};
  */
 void client_say(struct client *c, const char *type, struct slice data_json);
 void client_forget_notes(struct client *c);
+uint64_t client_now(const struct client *c);
+/* client_error, and when it may be tried again. */
+void client_error_later(
+    struct client *c, const char *code, const char *message, struct slice room, uint64_t retry_ms);
 /* Notes the position in the log, then looks up the rights of client->user. */
 void client_attach(struct client *c);
 /* Everything that attaching waits for has come: connected, and off. */

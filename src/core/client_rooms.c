@@ -63,11 +63,17 @@ static struct slice room_of(struct client *c, const struct json *j, uint32_t dat
 bool client_ask_to_join(struct client *c, struct slice room, struct side *side, bool resuming)
 {
     if (session_rooms(c->session) + c->join_count >= c->settings.rooms_max) {
+        limit_hit(LIMIT_ROOMS);
         client_error(c, "too_many_rooms", "leave a room before joining another", room);
         return false;
     }
     if (c->join_count >= (resuming || side ? RESUME_ROOMS_MAX : JOINS_IN_FLIGHT_MAX)) {
         client_error(c, "unavailable", "too many joins at once; wait for the answers", room);
+        return false;
+    }
+    uint64_t wait = allowance_take_join(c->settings.allowance, c->account, client_now(c));
+    if (wait > 0) {
+        client_error_later(c, "rate_limited", "too many joins; ask for fewer", room, wait);
         return false;
     }
     struct pending_join *p = xcalloc(1, sizeof *p + room.size);

@@ -1,8 +1,11 @@
 #include "causeway/front.h"
 
+#include "causeway/address.h"
+#include "causeway/log.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { KEEP_ALIVE_MS = 75000, INPUT_MAX = HTTP_HEAD_MAX + 65536 };
@@ -13,6 +16,9 @@ struct front {
     const struct front_hooks *hooks;
     void *owner;
     struct visitor *first;
+    struct limits *limits; /* NULL: none */
+    const char *trusted;
+    bool warned; /* of a proxy that nobody said to trust */
 };
 
 /* A connection whose request head is not whole yet, or that is being answered. */
@@ -20,7 +26,9 @@ struct visitor {
     struct front *front;
     struct conn *conn;
     struct visitor *next, *previous;
-    bool again; /* has been served before: may go without a word */
+    bool again;   /* has been served before: may go without a word */
+    bool moved;   /* from another loop, which has counted it */
+    bool proxied; /* whose requests they are, each head says */
 };
 
 static void forget(struct visitor *v)
@@ -41,6 +49,88 @@ static void respond(struct visitor *v, int status, const char *extra, const char
     buffer_finish(&out);
     buffer_finish(&body);
 }
+
+/* --- limits --- */
+
+static void refuse(struct visitor *v, uint64_t wait_ms)
+{
+    char extra[40];
+    snprintf(extra, sizeof extra, "Retry-After: %llu\r\n", (unsigned long long)(wait_ms + 999) / 1000);
+    respond(v, 429, extra, "over a limit; come back after the time in Retry-After");
+}
+
+static void release_allowance(void *companion)
+{
+    allowance_release(companion);
+}
+
+/* A new allowance for the connection. false: it is over a limit, and answered. */
+static bool enter(struct visitor *v, struct slice place, bool counted)
+{
+    struct front *f = v->front;
+    uint64_t now = loop_now(f->loop);
+    struct allowance *a = allowance_create(f->limits, place, now);
+    conn_set_companion(v->conn, a, release_allowance);
+    uint64_t wait = allowance_enter(a, counted, now);
+    if (wait > 0)
+        refuse(v, wait);
+    return wait == 0;
+}
+
+/* Who connects, as far as that is known before the request. */
+static void meet(struct visitor *v)
+{
+    struct address peer;
+    struct front *f = v->front;
+    if (!f->limits || !address_of_peer(conn_descriptor(v->conn), &peer))
+        return;
+    v->proxied = address_is_listed(&peer, f->trusted);
+    if (!v->proxied && !conn_companion(v->conn))
+        enter(v, address_place(&peer), v->moved);
+}
+
+/* Whose request it is: the proxy's, when it names nobody. */
+static void follow_proxies(const struct visitor *v, const struct http_head *head, struct address *a)
+{
+    for (size_t i = head->field_count; i-- > 0;)
+        if (http_field_is(&head->fields[i], "X-Forwarded-For") &&
+            !address_forwarded(head->fields[i].value, v->front->trusted, a))
+            return;
+}
+
+static void warn_of_proxy(struct front *f, const struct http_head *head)
+{
+    if (f->warned || !http_field_find(head, "X-Forwarded-For").data)
+        return;
+    f->warned = true;
+    log_warn("front",
+        "X-Forwarded-For from an address that TRUSTED_PROXIES does not name: limits per address and user see "
+        "the proxy, not its clients");
+}
+
+/* May this request be served? false: answered. */
+static bool admit(struct visitor *v, const struct http_head *head)
+{
+    struct front *f = v->front;
+    struct address a;
+    if (!f->limits)
+        return true;
+    if (!v->proxied) {
+        warn_of_proxy(f, head);
+    } else if (address_of_peer(conn_descriptor(v->conn), &a)) {
+        follow_proxies(v, head, &a);
+        bool listed = address_is_listed(&a, f->trusted);
+        struct slice place = listed ? (struct slice){NULL, 0} : address_place(&a);
+        if (!allowance_is_of(conn_companion(v->conn), place) && !enter(v, place, v->moved))
+            return false;
+    }
+    uint64_t wait = allowance_take_message(conn_companion(v->conn), NULL, loop_now(f->loop));
+    if (wait > 0)
+        refuse(v, wait);
+    return wait == 0;
+}
+
+/* --- requests --- */
 
 static void upgrade(struct visitor *v, const struct http_head *head)
 {
@@ -108,6 +198,8 @@ static size_t on_data(void *owner, struct conn *c, char *data, size_t size)
         f->hooks->move(f->owner, loop, conn_detach(c), (struct slice){data, size});
         return size;
     }
+    if (!admit(v, &head))
+        return size;
     serve(v, &head);
     return (size_t)used;
 }
@@ -115,10 +207,12 @@ static size_t on_data(void *owner, struct conn *c, char *data, size_t size)
 static void on_deadline(void *owner, struct conn *c)
 {
     struct visitor *v = owner;
-    if (v->again)
+    if (v->again) {
         conn_finish(c);
-    else
-        respond(v, 408, "", "the request head took too long");
+        return;
+    }
+    limit_hit(LIMIT_HANDSHAKE);
+    respond(v, 408, "", "the request head took too long");
 }
 
 static void on_closed(void *owner, struct conn *c)
@@ -146,13 +240,17 @@ static struct visitor *receive(struct front *f, struct conn *c, uint64_t timeout
 void front_adopt(struct front *f, int fd, struct slice read)
 {
     struct conn *c = conn_create(f->loop, fd, INPUT_MAX);
-    receive(f, c, f->head_timeout_ms);
+    struct visitor *v = receive(f, c, f->head_timeout_ms);
+    v->moved = read.size > 0;
+    meet(v);
     conn_take_input(c, read);
 }
 
 void front_return(struct front *f, struct conn *c)
 {
-    receive(f, c, KEEP_ALIVE_MS)->again = true;
+    struct visitor *v = receive(f, c, KEEP_ALIVE_MS);
+    v->again = true;
+    meet(v);
     conn_deliver_again(c);
 }
 
@@ -165,6 +263,12 @@ struct front *front_create(
     f->hooks = hooks;
     f->owner = owner;
     return f;
+}
+
+void front_set_limits(struct front *f, struct limits *limits, const char *trusted)
+{
+    f->limits = limits;
+    f->trusted = trusted;
 }
 
 void front_destroy(struct front *f)

@@ -232,8 +232,22 @@ static void on_expired(void *owner)
     sio_end(g->socket, close_code(CLOSE_UNAUTHORIZED), "token expired");
 }
 
+/* Who may not come in is told so; who sends too much is cut, and comes back by itself. */
+static void on_limited(void *owner, enum limit limit, uint64_t retry_ms)
+{
+    struct guest *g = owner;
+    loop_timer_clear(g->sio->loop, &g->timer);
+    if (limit == LIMIT_MESSAGES)
+        sio_end(g->socket, close_code(CLOSE_RATE), "too many messages");
+    else
+        sio_limit(g->socket,
+            limit == LIMIT_USER_CONNECTIONS ? "too many connections of this user"
+                                            : "too many bad credentials from this address",
+            retry_ms);
+}
+
 static const struct client_hooks client_hooks = {
-    on_emit, on_answer, on_judging, on_refused, on_attached, on_expired};
+    on_emit, on_answer, on_judging, on_refused, on_attached, on_expired, on_limited};
 
 static void on_hold_over(struct loop_timer *timer)
 {
@@ -384,6 +398,7 @@ static void *on_connect(
     struct client_settings settings = o->client;
     settings.lane = lane;
     settings.transport = &transport_hooks;
+    settings.allowance = engine_allowance(sio_link(s));
     g->client = client_create(&settings, &client_hooks, g, g);
     take_resume(g, j, auth);
     struct buffer scratch = {0};
@@ -411,6 +426,8 @@ static void on_event(void *app, const struct sio_event *e)
     uint32_t data = json_after(e->json, 0, e->name_node);
     uint64_t request = request_of(e->id);
     static const char unknown[] = "{\"code\":\"unknown_event\",\"message\":\"this event is not known here\"}";
+    if (!client_may_speak(g->client, request))
+        return;
     if (client_command(g->client, e->name, e->json, data, request))
         return;
     metric_add(metric_label(METRIC_ERRORS, "unknown_event"), 1);

@@ -48,14 +48,17 @@ static void count(struct engine_session *s, int by)
     metric_add(s->websocket ? s->engine->websocket : s->engine->polling, by);
 }
 
-struct engine_session *session_begin(struct engine *e, const struct http_head *head, bool websocket)
+struct engine_session *session_begin(
+    struct engine *e, const struct conn *c, const struct http_head *head, bool websocket)
 {
     struct engine_session *s = xcalloc(1, sizeof *s);
     s->engine = e;
+    s->allowance = allowance_hold(conn_companion(c));
     s->websocket = websocket;
     make_sid(e, s->sid);
     s->app = e->hooks->opened(e->owner, s, head);
     if (!s->app) {
+        allowance_release(s->allowance);
         free(s);
         return NULL;
     }
@@ -250,6 +253,14 @@ bool engine_on_websocket(const struct engine_session *s)
 
 /* --- receiving --- */
 
+uint64_t engine_heard(struct engine_session *s)
+{
+    uint64_t wait = allowance_take_message(s->allowance, NULL, loop_now(s->engine->loop));
+    if (wait > 0 && allowance_is_flooding(s->allowance))
+        engine_end(s, ENGINE_FLOOD, 4429, "too many messages");
+    return wait;
+}
+
 static void on_pong(struct engine_session *s)
 {
     if (!s->pinged)
@@ -262,6 +273,8 @@ static void on_pong(struct engine_session *s)
 void session_packet(struct engine_session *s, const struct engineio_packet *p)
 {
     struct buffer bytes = {0};
+    if (p->type != ENGINEIO_MESSAGE && p->type != ENGINEIO_BINARY && engine_heard(s) > 0)
+        return;
     switch (p->type) {
     case ENGINEIO_MESSAGE:
         s->engine->hooks->message(s->app, false, p->data);
@@ -409,6 +422,7 @@ static void leave(struct engine_session *s)
     if (s->next)
         s->next->previous = s->previous;
     e->sessions--;
+    allowance_release(s->allowance);
     buffer_finish(&s->queue);
     free(s);
 }
@@ -487,6 +501,11 @@ struct engine_session *engine_first(const struct engine *e)
 struct engine_session *engine_next(const struct engine_session *s)
 {
     return s->next;
+}
+
+struct allowance *engine_allowance(const struct engine_session *s)
+{
+    return s->allowance;
 }
 
 void *engine_app(const struct engine_session *s)

@@ -46,6 +46,7 @@ struct wire {
 struct engine_session {
     struct engine *engine;
     void *app;
+    struct allowance *allowance;
     struct engine_session *next, *previous;
     struct engine_session *next_dirty, *next_retiring;
     struct exchange *get, *post;
@@ -81,7 +82,8 @@ struct engine {
 };
 
 /* --- sio_engine.c --- */
-struct engine_session *session_begin(struct engine *e, const struct http_head *head, bool websocket);
+struct engine_session *session_begin(
+    struct engine *e, const struct conn *c, const struct http_head *head, bool websocket);
 /* NULL: unknown, or it has just timed out. */
 struct engine_session *session_find(struct engine *e, struct slice sid);
 void session_greeting(const struct engine_session *s, struct buffer *out); /* appends its OPEN packet */

@@ -235,6 +235,8 @@ static void take_post(struct exchange *x, const struct http_head *head, struct e
         answer(x, 400, "text/plain", (struct slice){NULL, 0});
     } else if (size < 0 || (uint64_t)size > x->engine->settings.message_max) {
         x->keep = false; /* its body is not read */
+        if (size > 0)
+            limit_hit(LIMIT_MESSAGE_SIZE);
         answer(x, size < 0 ? (int)-size : 413, "text/plain", (struct slice){NULL, 0});
     } else {
         x->session = s;
@@ -330,7 +332,7 @@ const struct request_fault *request_check(
 
 static void open_session(struct exchange *x, const struct http_head *head)
 {
-    struct engine_session *s = session_begin(x->engine, head, false);
+    struct engine_session *s = session_begin(x->engine, x->conn, head, false);
     struct buffer body = {0};
     if (!s) {
         answer(x, 503, "text/plain", SLICE("come back later"));
@@ -346,6 +348,8 @@ static void answer_request(struct exchange *x, const struct http_head *head)
     struct engine_session *s;
     bool post = slice_is(head->method, "POST"), get = slice_is(head->method, "GET");
     const struct request_fault *fault = request_check(x->engine, head, false, &s);
+    if (s && allowance_is_vouched(s->allowance))
+        allowance_vouch(conn_companion(x->conn));
     if (http_body_size(head) != 0 && (!post || fault))
         x->keep = false; /* a body that is not read */
     if (fault)

@@ -136,6 +136,21 @@ void sio_refuse(struct sio_socket *s, const char *message, struct slice data)
     close_socket(s);
 }
 
+static void send_limit(struct sio_socket *s, const char *why, uint64_t retry_ms)
+{
+    struct buffer data = {0};
+    buffer_print(&data, "{\"code\":\"rate_limited\",\"message\":\"%s\",\"retryAfterMs\":%llu}", why,
+        (unsigned long long)retry_ms);
+    send_refusal(s, "Too many requests", buffer_slice(&data));
+    buffer_finish(&data);
+}
+
+void sio_limit(struct sio_socket *s, const char *why, uint64_t retry_ms)
+{
+    send_limit(s, why, retry_ms);
+    close_socket(s);
+}
+
 void sio_emit(struct sio_socket *s, const char *name, struct slice arguments)
 {
     struct buffer *out = begin(s, SOCKETIO_EVENT, 0, NONE);
@@ -202,10 +217,15 @@ static void on_connect(struct link *l, const struct socketio_packet *p)
     memcpy(name, p->namespace.data, p->namespace.size);
     *s = (struct sio_socket){.link = l, .next = l->sockets, .namespace = {name, p->namespace.size}};
     l->sockets = s;
-    s->app = v->hooks->connect(v->owner, s, s->namespace, &v->json, p->json.size ? 0 : JSON_NONE);
+    uint64_t wait = engine_heard(l->session);
+    if (wait == 0)
+        s->app = v->hooks->connect(v->owner, s, s->namespace, &v->json, p->json.size ? 0 : JSON_NONE);
     if (s->app)
         return;
-    send_refusal(s, "Invalid namespace", NONE);
+    if (wait > 0)
+        send_limit(s, "too many messages", wait);
+    else
+        send_refusal(s, "Invalid namespace", NONE);
     l->sockets = s->next;
     free(s);
 }
@@ -230,6 +250,8 @@ static void on_event(
 static void on_packet(struct link *l, const struct socketio_packet *p, const struct buffer *attachments)
 {
     struct sio_socket *s = find_socket(l, p->namespace);
+    if (p->type == SOCKETIO_DISCONNECT || p->type == SOCKETIO_ACK || p->type == SOCKETIO_BINARY_ACK)
+        engine_heard(l->session); /* done or ignored at once, but counted */
     if (p->type == SOCKETIO_CONNECT)
         on_connect(l, p);
     else if (!s || s->state != SOCKET_CONNECTED)
@@ -303,6 +325,7 @@ static void on_bytes(struct link *l, struct slice bytes)
 static void on_connect_deadline(struct loop_timer *timer)
 {
     struct link *l = (struct link *)((char *)timer - offsetof(struct link, timer));
+    limit_hit(LIMIT_HANDSHAKE);
     sio_server_end(l->session, 1000, "no namespace was joined");
 }
 

@@ -64,6 +64,10 @@ static void on_message(struct wire *w, const struct frame_message *m)
 {
     struct engine_session *s = w->session;
     struct engineio_packet p;
+    if (allowance_is_vouched(s->allowance)) /* perhaps that of another connection */
+        allowance_vouch(conn_companion(w->conn));
+    if (!s->websocket && engine_heard(s) > 0)
+        return;
     if (!s->websocket)
         on_probe(w, m);
     else if (m->opcode == FRAME_BINARY)
@@ -77,6 +81,8 @@ static void on_message(struct wire *w, const struct frame_message *m)
 static void on_close(struct wire *w, enum engine_end why, uint16_t code, const char *text)
 {
     struct engine_session *s = w->session;
+    if (code == 1009)
+        limit_hit(LIMIT_MESSAGE_SIZE);
     if (s->websocket)
         engine_end(s, why, code, text);
     else
@@ -85,10 +91,10 @@ static void on_close(struct wire *w, enum engine_end why, uint16_t code, const c
 
 static void on_control(struct wire *w, const struct frame_message *m)
 {
-    if (m->opcode == FRAME_PING)
-        wire_send(w, FRAME_PONG, m->payload);
-    else if (m->opcode == FRAME_CLOSE)
+    if (m->opcode == FRAME_CLOSE)
         on_close(w, ENGINE_BY_CLIENT, 1000, "");
+    else if (engine_heard(w->session) == 0 && m->opcode == FRAME_PING)
+        wire_send(w, FRAME_PONG, m->payload);
 }
 
 static size_t on_data(void *owner, struct conn *c, char *data, size_t size)
@@ -167,7 +173,7 @@ static struct wire *open_wire(struct engine *e, struct conn *c, const struct htt
 
 static void open_session(struct engine *e, struct conn *c, const struct http_head *head)
 {
-    struct engine_session *s = session_begin(e, head, true);
+    struct engine_session *s = session_begin(e, c, head, true);
     struct wire *w = open_wire(e, c, head);
     if (!s) {
         wire_close(w, 1013, "come back later");

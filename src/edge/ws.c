@@ -50,6 +50,7 @@ struct peer *peer_create(struct ws *w, struct conn *c, const struct lane *lane)
     struct client_settings settings = w->client;
     settings.lane = lane;
     settings.transport = &transport_hooks;
+    settings.allowance = conn_companion(c);
     p->client = client_create(&settings, &peer_client_hooks, p, p);
     /* One message, its header, and what a read may bring beyond it. */
     conn_set_handler(c, &peer_handler, p, w->settings.message_max + 14 + 65536);
@@ -85,9 +86,10 @@ static void on_deadline(void *owner, struct conn *c)
 {
     (void)c;
     struct peer *p = owner;
-    if (client_is_waiting(p->client))
+    if (client_is_waiting(p->client)) {
+        limit_hit(LIMIT_HANDSHAKE);
         peer_end(p, CLOSE_UNAUTHORIZED, "no credential");
-    else if (!client_is_judged(p->client))
+    } else if (!client_is_judged(p->client))
         peer_end(p, CLOSE_LATER, "the token cannot be judged now; come back later");
     else
         peer_end(p, CLOSE_LATER, "rights cannot be looked up now; come back later");
@@ -105,6 +107,8 @@ void peer_end(struct peer *p, enum close_reason reason, const char *detail)
     size_t size = frame_close(frame, close_code(reason), detail ? detail : close_text(reason));
     conn_send(p->conn, frame, size);
     p->state = PEER_ENDING;
+    if (reason == CLOSE_TOO_LARGE)
+        limit_hit(LIMIT_MESSAGE_SIZE);
     snprintf(code, sizeof code, "%u", close_code(reason));
     metric_add(metric_label(METRIC_CLOSED, code), 1);
     conn_finish(p->conn);

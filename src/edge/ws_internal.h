@@ -91,3 +91,6 @@ FILE *trace_open(void); /* NULL: not asked for */
 /* Of these parts, whole frames, the kernel took so much. */
 void trace_write(FILE *trace, const char *user, const struct iovec *parts, int count, size_t taken);
 #endif
+
+/* It is over a limit: 429 for those who can read it, else close 4429. */
+void peer_limit(struct peer *p, enum limit limit, uint64_t retry_ms);

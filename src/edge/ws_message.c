@@ -7,6 +7,8 @@ static void on_text(struct peer *p, struct slice text)
 {
     struct json *j = &p->ws->scratch;
     static const struct slice no_room = {NULL, 0};
+    if (!client_may_speak(p->client, 0))
+        return;
     if (!json_scan(j, text.data, text.size)) {
         client_error(p->client, "bad_json", "the message is not strict JSON", no_room);
         return;
@@ -23,6 +25,8 @@ static void on_text(struct peer *p, struct slice text)
 static void on_control(struct peer *p, const struct frame_message *m)
 {
     char frame[127];
+    if (m->opcode != FRAME_CLOSE && !client_heard(p->client))
+        return;
     if (m->opcode == FRAME_PING) {
         size_t header = frame_header(frame, FRAME_PONG, m->payload.size);
         memcpy(frame + header, m->payload.data, m->payload.size);
@@ -137,6 +141,11 @@ static void on_expired(void *owner)
     peer_end(owner, CLOSE_UNAUTHORIZED, "token expired");
 }
 
+static void on_limited(void *owner, enum limit limit, uint64_t retry_ms)
+{
+    peer_limit(owner, limit, retry_ms);
+}
+
 static void on_attached(void *owner, enum grants_outcome outcome)
 {
     struct peer *p = owner;
@@ -156,4 +165,4 @@ static void on_attached(void *owner, enum grants_outcome outcome)
 }
 
 const struct client_hooks peer_client_hooks = {
-    on_emit, NULL, on_judging, on_refused, on_attached, on_expired};
+    on_emit, NULL, on_judging, on_refused, on_attached, on_expired, on_limited};

@@ -41,6 +41,25 @@ void peer_refuse(struct peer *p, const char *why)
     answer(p->conn, 401, "WWW-Authenticate: Bearer\r\n", "unauthorized", why);
 }
 
+void peer_limit(struct peer *p, enum limit limit, uint64_t retry_ms)
+{
+    static const char *const texts[LIMIT_COUNT] = {
+        [LIMIT_MESSAGES] = "too many messages",
+        [LIMIT_USER_CONNECTIONS] = "too many connections of this user",
+        [LIMIT_ADDRESS_FAILURES] = "too many bad credentials from this address",
+    };
+    char text[100], extra[40];
+    snprintf(text, sizeof text, "%s; come back after %llu ms", texts[limit], (unsigned long long)retry_ms);
+    if (p->state != PEER_PARKED || p->browser) {
+        peer_end(p, CLOSE_RATE, text);
+        return;
+    }
+    snprintf(extra, sizeof extra, "Retry-After: %llu\r\n", (unsigned long long)(retry_ms + 999) / 1000);
+    p->state = PEER_ENDING;
+    metric_add(metric_label(METRIC_CLOSED, "429"), 1);
+    answer(p->conn, 429, extra, "rate_limited", text);
+}
+
 /* false: answered with the fault. */
 static bool check_request(struct ws *w, struct conn *c, const struct http_head *head)
 {

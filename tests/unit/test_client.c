@@ -80,6 +80,8 @@ struct fixture {
     struct partitions *partitions;
     struct hotlog *window;
     bool cursors, full;
+    struct limits *limits;
+    struct allowance *allowance;
     unsigned located; /* questions for a cursor's place */
     uint64_t locate_tag, locate_ahead;
     struct origin *away;
@@ -108,6 +110,12 @@ static void on_judge(void *owner, struct slice token, uint64_t client, uint64_t 
     buffer_add_slice(&x->token, token);
     buffer_add_byte(&x->token, ';');
     x->judge_tag = tag;
+}
+
+static void on_limited(void *owner, enum limit limit, uint64_t retry_ms)
+{
+    struct fixture *x = owner;
+    buffer_print(&x->said, "limited: %d for %llu ms\n", (int)limit, (unsigned long long)retry_ms);
 }
 
 static void on_refused(void *owner, enum verdict_status status, const char *why)
@@ -194,8 +202,8 @@ static void on_judging(void *owner)
 }
 
 static const struct client_hooks client_hooks = {
-    on_emit, on_answer, on_judging, on_refused, on_attached, on_expired};
-static const struct client_services services = {on_judge, on_locate, on_cursor, on_away};
+    on_emit, on_answer, on_judging, on_refused, on_attached, on_expired, on_limited};
+static const struct client_services services = {on_now, on_judge, on_locate, on_cursor, on_away};
 
 /* Frames of this stage are "@room\n"; what was written anew has a header, and its mark behind. */
 static void show_frames(struct fixture *x, const char *at, size_t size)
@@ -263,6 +271,7 @@ static void create_client(struct fixture *x, size_t rooms_max)
         .partitions = x->partitions,
         .catalogue = x->catalogue,
         .lane = catalogue_find_lane(x->catalogue, DIALECT_WEBSOCKET, SLICE("/")),
+        .allowance = x->allowance,
         .rooms_max = rooms_max,
         .expiry_warning_ms = WARNING_MS,
         .lookups = x->lookups,
@@ -302,6 +311,8 @@ static int tear_down(void **state)
     struct fixture *x = *state;
     client_destroy(x->client);
     client_destroy(NULL);
+    allowance_release(x->allowance);
+    limits_destroy(x->limits);
     roster_destroy(x->roster);
     lookups_destroy(x->lookups);
     timeline_destroy(x->timeline);
@@ -1572,6 +1583,101 @@ static void memberships_follow_the_commands_whatever_the_order_of_answers(void *
     buffer_finish(&text);
 }
 
+/* --- limits --- */
+
+static void limit(struct fixture *x, enum limit which, uint32_t most)
+{
+    uint32_t all[LIMIT_COUNT] = {0};
+    all[which] = most;
+    client_destroy(x->client);
+    x->client = NULL;
+    allowance_release(x->allowance);
+    limits_destroy(x->limits);
+    x->limits = limits_create(all);
+    x->allowance = allowance_create(x->limits, SLICE("somewhere"), x->now);
+    create_client(x, ROOMS_MAX);
+}
+
+static void who_says_too_much_is_told_when_to_go_on_and_then_cut(void **state)
+{
+    struct fixture *x = *state;
+    limit(x, LIMIT_MESSAGES, 20);
+    for (int i = 0; i < 200; i++)
+        assert_true(client_may_speak(x->client, 0));
+    assert_heard(x, "");
+    assert_false(client_may_speak(x->client, 0));
+    assert_heard(x, "error {\"code\":\"rate_limited\",\"message\":\"too many messages; send fewer\","
+                    "\"retryAfterMs\":50}\n");
+    assert_false(client_may_speak(x->client, 8));
+    assert_memory_equal(x->said.data, "8: error ", 9);
+    buffer_clear(&x->said);
+    assert_false(client_heard(x->client));
+    assert_heard(x, "");
+    x->now += 50;
+    assert_true(client_heard(x->client));
+    for (int i = 0; i < 198; i++)
+        assert_false(client_heard(x->client));
+    assert_heard(x, "");
+    assert_false(client_heard(x->client));
+    assert_heard(x, "limited: 0 for 50 ms\n");
+}
+
+static void who_asks_for_too_many_rooms_is_told_when_to_go_on(void **state)
+{
+    struct fixture *x = *state;
+    limit(x, LIMIT_USER_JOINS, 1);
+    attach(x, "7", "7");
+    answer(x, "user", "[7]", "id,role", "7,buyer");
+    buffer_clear(&x->said);
+    for (int i = 0; i < 10; i++) {
+        join(x, "open-1");
+        leave(x, "open-1");
+    }
+    buffer_clear(&x->said);
+    join(x, "open-1");
+    assert_heard(x, "error {\"code\":\"rate_limited\",\"message\":\"too many joins; ask for fewer\","
+                    "\"roomId\":\"open-1\",\"retryAfterMs\":1000}\n");
+    x->now += 1000;
+    join(x, "open-1");
+    assert_heard(x, "room-joined {\"roomId\":\"open-1\"}\n");
+}
+
+static void bad_credentials_of_an_address_end_its_further_ones_unjudged(void **state)
+{
+    struct fixture *x = *state;
+    limit(x, LIMIT_ADDRESS_FAILURES, 2);
+    for (int i = 0; i < 2; i++) {
+        client_authenticate(x->client, SLICE("t"));
+        judge(x, &(struct client_verdict){.status = VERDICT_BAD, .why = "no good"});
+        create_client(x, ROOMS_MAX);
+    }
+    buffer_clear(&x->token);
+    client_authenticate(x->client, SLICE("t"));
+    assert_int_equal(x->token.size, 0);
+    assert_heard(x, "limited: 8 for 30000 ms\n");
+    x->now += 30000;
+    create_client(x, ROOMS_MAX);
+    client_authenticate(x->client, SLICE("t"));
+    assert_int_equal(x->token.size, 2);
+}
+
+static void a_user_has_so_many_connections_and_no_more(void **state)
+{
+    struct fixture *x = *state;
+    limit(x, LIMIT_USER_CONNECTIONS, 1);
+    struct allowance *other = allowance_create(x->limits, SLICE("elsewhere"), x->now);
+    struct account *account;
+    assert_int_equal(allowance_identify(other, SLICE("7"), &account, x->now), 0);
+    attach(x, "7", "7");
+    assert_heard(x, "limited: 5 for 5000 ms\n");
+    allowance_leave(other, account);
+    allowance_release(other);
+    create_client(x, ROOMS_MAX);
+    attach(x, "7", "7");
+    assert_heard(x, "");
+    assert_true(allowance_is_vouched(x->allowance));
+}
+
 static void close_reasons_have_codes_and_texts(void **state)
 {
     (void)state;
@@ -1637,6 +1743,10 @@ int main(void)
         stage(a_change_of_all_keys_is_one_of_each),
         stage(an_older_right_and_one_of_others_bring_nothing_twice),
         stage(who_stood_before_all_that_outran_a_right_gets_it_once),
+        stage(who_says_too_much_is_told_when_to_go_on_and_then_cut),
+        stage(who_asks_for_too_many_rooms_is_told_when_to_go_on),
+        stage(bad_credentials_of_an_address_end_its_further_ones_unjudged),
+        stage(a_user_has_so_many_connections_and_no_more),
         cmocka_unit_test(close_reasons_have_codes_and_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
