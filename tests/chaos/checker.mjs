@@ -15,6 +15,7 @@ export const RULES = {
   loss: 'an event never came, and no gap says so',
   'resume-skips': 'a resume started later than what the client had, and no gap says so',
   'gap-unjustified': 'a gap declares lost what could still be read',
+  'gap-twice': 'one hole was told by more than one gap',
   'gap-malformed': 'a gap does not say topic, partition, range and reason',
   'recreation-undeclared': 'a partition started over without a gap',
   phantom: 'an event came that no topic held',

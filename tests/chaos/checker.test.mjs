@@ -229,6 +229,28 @@ const FAULTS = [
     remove(client, [row]);
     return true;
   })],
+  ['a gap is told twice', ['gap-twice'], COLD, (run) => forClient(run, (client) => {
+    const gap = client.rows.find((row) => row.kind === KIND.GAP && row.reason === 'recreated');
+    const rows = gap && connections(client).find((list) => list.includes(gap));
+    if (!rows || rows.some((row) => row.kind === KIND.RESUME || (row.kind === KIND.JOIN && row.cursorRow))) return null;
+    insertAfter(client, gap, { ...gap });
+    return true;
+  })],
+  ['what retention took is told twice, in parts', ['gap-twice'], { trim: true, cold: true }, (run) => forClient(run, (client) => {
+    const gap = client.rows.find((row) => row.kind === KIND.GAP && row.b > row.a + 1);
+    const rows = gap && connections(client).find((list) => list.includes(gap));
+    if (!rows || rows.some((row) => row.kind === KIND.RESUME || (row.kind === KIND.JOIN && row.cursorRow))) return null;
+    insertAfter(client, gap, { ...gap, a: gap.b - 1, to: undefined });
+    return true;
+  })],
+  ['a gap comes again although the cursor is from behind it', ['gap-twice'], { trim: true, cold: true, hop: false }, (run) => forClient(run, (client) => first(connections(client).slice(1), (rows) => {
+    if (!rows[0].cursorRow || rows.some((row) => [KIND.RESUME, KIND.GAP].includes(row.kind) || (row.kind === KIND.JOIN && row.cursorRow))) return null;
+    const before = connections(client)[connections(client).findIndex((list) => list.includes(rows[0])) - 1];
+    const gap = before.find((row) => row.kind === KIND.GAP);
+    if (!gap || before.indexOf(rows[0].cursorRow) < before.indexOf(gap) || rows[0].cursorRow.kind !== KIND.EVENT) return null;
+    insertAfter(client, rows[1], { ...gap, time: rows[1].time });
+    return true;
+  }))],
   ['a gap has no end', ['gap-malformed'], { trim: true, cold: true }, (run) => forClient(run, (client) => {
     insertAfter(client, events(client)[3], { kind: KIND.GAP, flags: 0, part: 0, time: events(client)[3].time, a: 3, b: NONE, reason: 'retention' });
     return true;

@@ -161,7 +161,7 @@ class Model {
 // One connection, played to its end; the model cuts it afterwards.
 class Visit {
   constructor(model, client, server, time) {
-    Object.assign(this, { model, client, server, time, rows: [], rejoined: new Map(), pending: client.pending });
+    Object.assign(this, { model, client, server, time, rows: [], rejoined: new Map(), pending: client.pending, walkGaps: new Map() });
     const { rng } = model;
     const had = client.cursorRow;
     if (!had) this.mode = 'now';
@@ -225,7 +225,10 @@ class Visit {
   }
 
   walk(cursorRow, rooms, to) {
+    const own = this.walkGaps;
+    this.walkGaps = new Map();
     for (let i = this.model.enter(this.server, cursorRow.cursor).from; i < to; i++) this.deliver(i, rooms, BACKFILL);
+    this.walkGaps = own;
   }
 
   join(room, main, head) {
@@ -291,10 +294,10 @@ class Visit {
 
   gap(part, from, to, reason) {
     this.time += 0.1;
-    const last = this.rows.findLast((row) => row.kind === KIND.GAP && row.part === part);
-    if (last && last.reason === reason && last.to === to && this.rows[0].gapOf === last) return last;
+    const last = this.walkGaps.get(part);
+    if (last && last.reason === reason && last.to === to) return last; // one hole is told once, however many records were in it
     const row = this.push(KIND.GAP, { part, a: from, b: to, to, reason });
-    this.rows[0].gapOf = row;
+    this.walkGaps.set(part, row);
     return row;
   }
 }

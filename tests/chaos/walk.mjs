@@ -70,7 +70,7 @@ export class ClientWalk {
     const same = resumes && minted.by.instance === instance && minted.by.incarnation === incarnation;
     const exact = same && run.producedBetween(minted.time, this.time) <= run.options.exactRecords;
     this.connection = {
-      row: this.row, time: this.time, instance, incarnation, cursorRow, minted, exact, last: new Map(), resumed: false, asked: resumes,
+      row: this.row, time: this.time, instance, incarnation, cursorRow, minted, exact, last: new Map(), resumed: false, asked: resumes, sides: 0,
       tails: resumes ? this.tailsOf(carrier, cursorRow, repeated) : [],
       root: resumes ? carrier.root : this.row, // what came before it, no cursor since can be held to
     };
@@ -298,12 +298,27 @@ export class ClientWalk {
     const lifeNow = run.lifeAt(this.part, this.time);
     const lifeBefore = this.lifeSeen.get(this.part) ?? run.lifeAt(this.part, this.since);
     if (!this.gaps.has(this.part)) this.gaps.set(this.part, []);
-    this.gaps.get(this.part).push({ row: this.row, time: this.time, from, to, startsOver: STARTS_OVER.has(reason), lifeNow, lifeBefore });
+    const gap = { row: this.row, time: this.time, from, to, startsOver: STARTS_OVER.has(reason), lifeNow, lifeBefore, connection: this.connection };
+    this.checkToldOnce(gap);
+    this.gaps.get(this.part).push(gap);
     if (STARTS_OVER.has(reason)) this.startedOver.set(this.part, true);
+  }
+
+  // Each walk of a connection, its own and those beside it, has its own holes, and tells of each once. The next connection
+  // is told again only when the cursor it comes with is from before that, or from elsewhere: there a gap, like an event, may
+  // come again.
+  checkToldOnce(gap) {
+    const { connection } = this;
+    const same = this.gaps.get(this.part).filter((other) => isSameHole(other, gap));
+    const here = same.filter((other) => other.connection === connection);
+    const before = here.length > connection.sides ? here.at(-1)
+      : here.length === 0 && connection.sides === 0 && connection.exact ? same.findLast((other) => this.isCovered(other.row)) : undefined;
+    if (before) this.accuse('gap-twice', [before.row, connection.row, gap.row], `${this.run.where(this.part, gap.lifeNow, gap.from)} was told missing twice`);
   }
 
   onResume() {
     this.connection.asked = true;
+    this.connection.sides++;
     this.run.summary.resumeMessages++;
   }
 
@@ -315,7 +330,9 @@ export class ClientWalk {
   }
 
   onJoin(room, _, cursorRow) {
-    if (cursorRow !== NONE) this.run.summary.joinsWithCursor++;
+    if (cursorRow === NONE) return;
+    this.run.summary.joinsWithCursor++;
+    this.connection.sides++;
   }
 
   onJoined(room) {
@@ -432,6 +449,11 @@ export class ClientWalk {
 
 const hex = (hash) => hash.toString(16).padStart(8, '0');
 const ms = (ticks) => (ticks / TICKS).toFixed(0);
+
+function isSameHole(a, b) {
+  if (a.startsOver !== b.startsOver || a.lifeNow !== b.lifeNow) return false;
+  return a.startsOver && a.to === NONE ? b.to === NONE && a.lifeBefore === b.lifeBefore : a.from < b.to && b.from < a.to;
+}
 
 function covers(gap, life, offset) {
   if (life === gap.lifeNow && !(gap.startsOver && gap.to === NONE)) return gap.from <= offset && offset < gap.to;
