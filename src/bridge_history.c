@@ -365,7 +365,7 @@ bool bridge_started(struct bridge *b)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
     struct kafka_source *source = atomic_load(&b->source);
-    return source && kafka_source_placed(source) && journal_cursor(b->journals[0], UINT64_MAX, cursor) > 0;
+    return source && kafka_source_placed(source) && journal_cursor(b->journals[0], 0, UINT64_MAX, cursor) > 0;
 }
 
 bool history_ready(struct history *h, char *detail, size_t size)

@@ -77,7 +77,7 @@ static bool is_covered(struct window *w, uint32_t count)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
     history_take_acknowledgements(w->bridge->history, w->number);
-    return journal_covered(w->journal) >= count && journal_cursor(w->journal, UINT64_MAX, cursor) > 0;
+    return journal_covered(w->journal) >= count && journal_cursor(w->journal, 0, UINT64_MAX, cursor) > 0;
 }
 
 /* Cursors are to know these partitions from the first record on. */

@@ -41,10 +41,11 @@ static void on_locate(void *owner, const struct cursor *cursor, uint64_t client,
     history_locate(w->bridge->history, w, cursor, client, tag);
 }
 
-static size_t on_cursor(void *owner, unsigned log, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+static size_t on_cursor(
+    void *owner, unsigned log, uint64_t least, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
 {
     struct worker *w = owner;
-    return journal_cursor(w->bridge->journals[log], position, out);
+    return journal_cursor(w->bridge->journals[log], least, position, out);
 }
 
 static void on_away(void *owner, uint64_t client, uint64_t session, struct origin *origin, uint64_t until)

@@ -62,9 +62,10 @@ struct client_services {
     void (*judge)(void *owner, struct slice token, uint64_t client, uint64_t tag);
     /* Find out where a cursor stands; client_located follows, with the tag, possibly at once. */
     void (*locate)(void *owner, const struct cursor *cursor, uint64_t client, uint64_t tag);
-    /* A cursor of a place at or before `position` of this log (0: the hot log); returns its length, 0 when
-     * there is none. */
-    size_t (*cursor)(void *owner, unsigned log, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
+    /* A cursor of a place in [least, position] of this log (0: the hot log), the last there is; returns its
+     * length, 0 when there is none. */
+    size_t (*cursor)(
+        void *owner, unsigned log, uint64_t least, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
     /* A session needs what only Kafka still has: everything since `origin` (the callee's), up to `until` of
        the hot log at most (HOTLOG_NOWHERE: no limit). client_enter follows, with the session. */
     void (*away)(void *owner, uint64_t client, uint64_t session, struct origin *origin, uint64_t until);

@@ -50,8 +50,8 @@ void journal_restart(struct journal *j, uint64_t nonce);
 
 /* --- any thread --- */
 
-/* A cursor of a place at or before `position`, as near as is kept; 0: none. */
-size_t journal_cursor(struct journal *j, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
+/* A cursor of a place at or before `position`, as near as is kept, but not before `least`; 0: none. */
+size_t journal_cursor(struct journal *j, uint64_t least, uint64_t position, char out[CURSOR_TEXT_MAX + 1]);
 /* The position that a cursor of this journal names, or UINT64_MAX when it is no longer known what stood
  * there. */
 uint64_t journal_position(struct journal *j, const struct cursor *c);

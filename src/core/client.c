@@ -295,23 +295,30 @@ bool client_enter(struct client *c, uint64_t session, unsigned log, uint64_t pos
 
 size_t client_cursor(struct client *c, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
 {
-    return c->settings.services->cursor(c->settings.services_owner, 0, position, out);
+    return c->settings.services->cursor(c->settings.services_owner, 0, 0, position, out);
+}
+
+static size_t write_cursor(
+    struct client *c, unsigned log, uint64_t least, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+{
+    char plain[CURSOR_TEXT_MAX + 1];
+    size_t size = c->settings.services->cursor(c->settings.services_owner, log, least, position, plain);
+    return size > 0 ? session_cursor(c->session, (struct slice){plain, size}, out) : 0;
 }
 
 size_t client_place_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
 {
     unsigned log;
     uint64_t position;
-    char plain[CURSOR_TEXT_MAX + 1];
-    if (c->state != CLIENT_ATTACHED || !session_place(c->session, &log, &position))
-        return 0;
-    size_t size = c->settings.services->cursor(c->settings.services_owner, log, position, plain);
-    return size > 0 ? session_cursor(c->session, (struct slice){plain, size}, out) : 0;
+    bool there = c->state == CLIENT_ATTACHED && session_place(c->session, &log, &position);
+    return there ? write_cursor(c, log, 0, position, out) : 0;
 }
 
+/* An earlier one would lead the client back before what it was given. */
 size_t client_ping_cursor(struct client *c, char out[CURSOR_TEXT_MAX + 1])
 {
-    return c->session && session_is_live(c->session) ? client_place_cursor(c, out) : 0;
+    bool live = c->state == CLIENT_ATTACHED && session_is_live(c->session);
+    return live ? write_cursor(c, 0, session_position(c->session), session_position(c->session), out) : 0;
 }
 
 bool client_goes_on(const struct client *c)

@@ -292,7 +292,7 @@ uint32_t journal_covered(const struct journal *j)
     return count;
 }
 
-size_t journal_cursor(struct journal *j, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+size_t journal_cursor(struct journal *j, uint64_t least, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
 {
     size_t size = 0;
     lock_take(&j->lock);
@@ -304,7 +304,7 @@ size_t journal_cursor(struct journal *j, uint64_t position, char out[CURSOR_TEXT
         else
             high = middle;
     }
-    if (low > 0) {
+    if (low > 0 && j->posts[low - 1].position >= least) {
         size = j->posts[low - 1].size;
         memcpy(out, j->posts[low - 1].cursor, size + 1);
     }

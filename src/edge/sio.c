@@ -301,7 +301,7 @@ static void renew_trailer(struct sio *o, struct guest *g, unsigned log, uint64_t
     if (t->lane == g->lane && t->log == log && t->position == position)
         return;
     *t = (struct trailer){.lane = g->lane, .log = log, .position = position, .frame = t->frame};
-    t->cursor_size = o->client.services->cursor(o->client.services_owner, log, position, t->cursor);
+    t->cursor_size = o->client.services->cursor(o->client.services_owner, log, 0, position, t->cursor);
     char *rooms = g->rooms;
     g->rooms = NULL;
     write_trailer(g, (struct slice){t->cursor, t->cursor_size}, &t->frame);

@@ -170,9 +170,10 @@ static void on_locate(void *owner, const struct cursor *cursor, uint64_t client,
 }
 
 /* Cursors of this stage are the position, as text. */
-static size_t on_cursor(void *owner, unsigned log, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+static size_t on_cursor(
+    void *owner, unsigned log, uint64_t least, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
 {
-    assert_int_equal(log, 0);
+    assert_true(log == 0 && least <= position);
     struct fixture *x = owner;
     if (!x->cursors)
         return 0;

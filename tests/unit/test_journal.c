@@ -185,7 +185,7 @@ static uint64_t posted(struct fixture *x, uint64_t position)
 {
     char text[CURSOR_TEXT_MAX + 1];
     struct cursor c;
-    size_t size = journal_cursor(x->journal, position, text);
+    size_t size = journal_cursor(x->journal, 0, position, text);
     if (size == 0)
         return UINT64_MAX;
     assert_int_equal(cursor_decode((struct slice){text, size}, &c), CURSOR_OK);
@@ -203,10 +203,10 @@ static void nothing_is_stamped_before_a_checkpoint_is_acknowledged(void **state)
     append(x, 0, one);
     journal_publish(x->journal);
     assert_false(cursor_of(x, 0, &c) || cursor_of(x, 1, &c));
-    assert_int_equal(journal_cursor(x->journal, 2, text), 0);
+    assert_int_equal(journal_cursor(x->journal, 0, 2, text), 0);
     acknowledge(x, tag);
     assert_int_equal(posted(x, 2), 2); /* at once, for those who see no event */
-    assert_int_equal(journal_cursor(x->journal, 1, text), 0);
+    assert_int_equal(journal_cursor(x->journal, 0, 1, text), 0);
     append(x, 0, one);
     journal_publish(x->journal);
     assert_true(cursor_of(x, 2, &c));
@@ -301,6 +301,10 @@ static void posts_are_kept_as_near_as_may_be(void **state)
         assert_true(head - back - found <= back);
     }
     assert_int_equal(posted(x, UINT64_MAX), head);
+    char text[CURSOR_TEXT_MAX + 1];
+    assert_true(journal_cursor(x->journal, head, head, text) > 0);
+    assert_true(journal_cursor(x->journal, head - 1, head - 1, text) == 0 &&
+                journal_cursor(x->journal, head - 3, head - 1, text) > 0);
 }
 
 static void records_without_entries_move_the_cursor(void **state)
@@ -309,10 +313,10 @@ static void records_without_entries_move_the_cursor(void **state)
     char before[CURSOR_TEXT_MAX + 1], after[CURSOR_TEXT_MAX + 1];
     checkpoint_now(x);
     journal_publish(x->journal);
-    assert_true(journal_cursor(x->journal, 0, before) > 0);
+    assert_true(journal_cursor(x->journal, 0, 0, before) > 0);
     journal_advance(x->journal, 0, x->next[0] += 10, NULL);
     journal_publish(x->journal);
-    assert_true(journal_cursor(x->journal, 0, after) > 0);
+    assert_true(journal_cursor(x->journal, 0, 0, after) > 0);
     assert_string_not_equal(before, after);
 }
 
@@ -373,7 +377,7 @@ static void the_pace_is_asked_for_before_each_entry(void **state)
     char text[CURSOR_TEXT_MAX + 1];
     struct cursor c;
     assert_int_equal(posted(x, 1), 1);
-    size_t size = journal_cursor(x->journal, 1, text);
+    size_t size = journal_cursor(x->journal, 0, 1, text);
     assert_int_equal(cursor_decode((struct slice){text, size}, &c), CURSOR_OK);
     assert_false(c.whole); /* the other half of the record follows */
     assert_int_equal(c.steps[0].part, 0);
