@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { LISTENING_MS = 2000 };
 
@@ -19,7 +20,15 @@ struct ticket {
     uint64_t tag;
     enum lookup_status status;
     struct rows *rows;
+    double asked; /* seconds */
 };
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 static void bring_answer(struct loop_task *task)
 {
@@ -33,6 +42,7 @@ static void bring_answer(struct loop_task *task)
 static void on_answer(void *context, enum lookup_status status, struct rows *rows)
 {
     struct ticket *t = context;
+    metric_observe(metric_get(METRIC_LOOKUP_SECONDS), seconds_now() - t->asked);
     t->status = status;
     t->rows = rows ? rows_hold(rows) : NULL;
     loop_post(t->worker->loop, &t->task);
@@ -45,7 +55,7 @@ static void on_ask(void *owner, const struct lookup *lookup, const struct slice 
     if (!w->bridge->postgres) /* the end: what was under way is settled, and nothing begins */
         return;
     struct ticket *t = xcalloc(1, sizeof *t);
-    *t = (struct ticket){.task.run = bring_answer, .worker = w, .tag = tag};
+    *t = (struct ticket){.task.run = bring_answer, .worker = w, .tag = tag, .asked = seconds_now()};
     postgres_lookup(w->bridge->postgres, lookup->sql, params, count, after, on_answer, t);
 }
 

@@ -10,6 +10,7 @@ static const struct {
     {"serve", cli_serve, "run the bridge"},
     {"check", cli_check, "check settings and catalogue, and say what is wrong"},
     {"check-event", cli_check_event, "check captured events against the catalogue"},
+    {"explain", cli_explain, "say who gets an event and by which rule, or why not"},
     {"token", cli_token, "print a token for development"},
     {"publish", cli_publish, "publish one event, after checking it against the catalogue"},
     {"tail", cli_tail, "connect as a client and print what comes"},

@@ -9,6 +9,7 @@ enum { EXIT_USAGE = 2, EXIT_SETTINGS = 78 };
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_check_event(int argc, char **argv);
+int cli_explain(int argc, char **argv);
 int cli_token(int argc, char **argv);
 int cli_publish(int argc, char **argv);
 int cli_tail(int argc, char **argv);

@@ -100,3 +100,5 @@ bool use_is(const struct use *use, const struct lookup *lookup, const struct buf
 
 /* Appends one parameter (NULL data: SQL's NULL) to a key. */
 void lookups_key(struct buffer *key, struct slice param);
+/* The `count` parameters of a key: views of it. */
+void lookups_key_read(struct slice key, struct slice *params, size_t count);

@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-/* X(id, type, name, help, label): label is "" or the one label name; its values are given at metric_label. */
+/* X(id, type, name, help, label): label is "" or the label's name, whose values are given at metric_label; or
+   two names with a comma, for metric_labels. */
 #define METRICS_TABLE(X)                                                                                     \
     X(BUILD_INFO, GAUGE, "causeway_build_info", "Always 1; the label tells the version.", "version")         \
     X(RECORDS, COUNTER, "causeway_kafka_records_total", "Records read from Kafka.", "topic")                 \
@@ -51,6 +52,11 @@
     X(EXPIRED, COUNTER, "causeway_connections_expired_total",                                                \
         "Connections that were closed because their token had expired.", "")                                 \
     X(JOINS, COUNTER, "causeway_room_decisions_total", "Requests to join a room, by outcome.", "outcome")    \
+    X(DECISIONS, COUNTER, "causeway_rights_decisions_total",                                                 \
+        "Rooms that were granted, refused or withdrawn, by the pattern of the room and result.",             \
+        "rule,result")                                                                                       \
+    X(LOOKUP_SECONDS, HISTOGRAM, "causeway_lookup_seconds",                                                  \
+        "From asking for a right to its answer, the wait for a connection included.", "")                    \
     X(WITHDRAWN, COUNTER, "causeway_rights_withdrawn_total", "Rooms whose right ended while connected.",     \
         "reason")                                                                                            \
     X(CHANGES, COUNTER, "causeway_rights_changes_total", "Changes of rights heard of, by source.", "source") \
@@ -92,6 +98,9 @@ struct metric *metric_get(enum metric_id id);
 /* The series of that label value, created on first use; at most 512 per metric, then one "other" for the
  * rest. */
 struct metric *metric_label(enum metric_id id, const char *value);
+
+/* ... of that pair of values. */
+struct metric *metric_labels(enum metric_id id, const char *first, const char *second);
 
 void metric_add(struct metric *m, int64_t by);    /* counters (by >= 0) and gauges */
 void metric_set(struct metric *m, int64_t value); /* gauges only */

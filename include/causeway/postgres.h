@@ -63,3 +63,8 @@ bool postgres_check_url(const char *url, struct buffer *fault);
 /* Checks one statement against the database, blocking, for `causeway check`: false with the server's message
  * in `fault`. */
 bool postgres_check_statement(const char *url, struct slice sql, size_t params, struct buffer *fault);
+
+/* Runs one lookup over a connection made for it alone, blocking, for `causeway explain`: its rows, the
+ * caller's to release. NULL: `fault` has the server's message. */
+struct rows *postgres_ask(
+    const char *url, struct slice sql, const struct slice *params, size_t count, struct buffer *fault);

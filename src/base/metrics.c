@@ -15,7 +15,7 @@
 /* Each metric is a family: a list of series that only grows at its end, so that readers walk it without a
    lock. A metric without a label has one series from the start, which is printed even while it is 0. */
 
-enum { SERIES_MAX = 512, LINE_OF_CACHE = 64 };
+enum { SERIES_MAX = 512, LINE_OF_CACHE = 64, BETWEEN_VALUES = 0x1f };
 
 enum type { COUNTER, GAUGE, HISTOGRAM, TYPE_COUNT };
 
@@ -129,6 +129,15 @@ struct metric *metric_label(enum metric_id id, const char *value)
     return m;
 }
 
+struct metric *metric_labels(enum metric_id id, const char *first, const char *second)
+{
+    struct buffer value = {0};
+    buffer_print(&value, "%s%c%s", first, BETWEEN_VALUES, second);
+    struct metric *m = metric_label(id, buffer_text(&value));
+    buffer_finish(&value);
+    return m;
+}
+
 void metric_add(struct metric *m, int64_t by)
 {
     CHECK(m->type == GAUGE || (m->type == COUNTER && by >= 0));
@@ -173,15 +182,31 @@ void metric_observe(struct metric *m, double seconds)
         ;
 }
 
-static void add_label_value(struct buffer *out, const char *value)
+static void add_label_value(struct buffer *out, const char *value, size_t size)
 {
-    for (; *value; value++) {
+    for (; size > 0; value++, size--) {
         if (*value == '\\' || *value == '"' || *value == '\n')
             buffer_add_byte(out, '\\');
         char c = *value;
         if (c == '\n')
             c = 'n';
         buffer_add_byte(out, c);
+    }
+}
+
+/* Two names come with two values. */
+static void add_labels(struct buffer *out, const char *names, const char *values)
+{
+    for (;;) {
+        size_t name = strcspn(names, ","), value = strcspn(values, (char[]){BETWEEN_VALUES, '\0'});
+        buffer_print(out, "%.*s=\"", (int)name, names);
+        add_label_value(out, values, value);
+        buffer_add_byte(out, '"');
+        if (!names[name])
+            return;
+        buffer_add_byte(out, ',');
+        names += name + 1;
+        values += value + (values[value] != '\0');
     }
 }
 
@@ -194,11 +219,8 @@ static void add_series_name(struct buffer *out, const struct family *family, con
     buffer_print(out, "%s%s", family->name, suffix);
     if (label || le)
         buffer_add_byte(out, '{');
-    if (label) {
-        buffer_print(out, "%s=\"", family->label);
-        add_label_value(out, m->label_value);
-        buffer_add_byte(out, '"');
-    }
+    if (label)
+        add_labels(out, family->label, m->label_value);
     if (le)
         buffer_print(out, "%sle=\"%s\"", label ? "," : "", le);
     buffer_add_text(out, label || le ? "} " : " ");

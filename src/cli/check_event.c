@@ -1,8 +1,9 @@
 #include "causeway/catalogue.h"
 #include "causeway/cli.h"
-#include "causeway/json.h"
 #include "causeway/route.h"
 #include "causeway/yaml.h"
+
+#include "captured.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -28,54 +29,9 @@ struct check {
     const char *catalogue_path, *topic, *path;
     struct catalogue *catalogue;
     struct router *router;
-    struct json json;
-    struct buffer texts[2 * RECORD_HEADERS_MAX + 3]; /* unescaped texts of one record */
-    size_t text_count;
+    struct captured captured;
     size_t line, wrong;
 };
-
-/* A text of the record, kept until the next line; NULL data when the node is no string. */
-static struct slice take_text(struct check *c, uint32_t node)
-{
-    if (json_type(&c->json, node) != JSON_STRING)
-        return (struct slice){0};
-    return json_string(&c->json, node, &c->texts[c->text_count++]);
-}
-
-static uint32_t member(const struct check *c, const char *key)
-{
-    return json_find(&c->json, 0, slice_of(key));
-}
-
-/* A map, or kcat's list in which names and values take turns. */
-static void take_headers(struct check *c, struct record *r)
-{
-    uint32_t headers = member(c, "headers");
-    bool map = json_type(&c->json, headers) == JSON_OBJECT;
-    for (uint32_t i = json_first(&c->json, headers); i != JSON_NONE && r->header_count < RECORD_HEADERS_MAX;
-         i = json_after(&c->json, headers, i)) {
-        uint32_t value = map ? i + 1 : json_after(&c->json, headers, i);
-        if (value == JSON_NONE)
-            return;
-        r->headers[r->header_count++] = (struct record_header){take_text(c, i), take_text(c, value)};
-        i = map ? i : value;
-    }
-}
-
-static void take_record(struct check *c, struct record *r)
-{
-    uint32_t value = member(c, "value");
-    value = value == JSON_NONE ? member(c, "payload") : value;
-    c->text_count = 0;
-    *r = (struct record){.topic = take_text(c, member(c, "topic")), .key = take_text(c, member(c, "key"))};
-    if (!r->topic.data)
-        r->topic = slice_of(c->topic);
-    take_headers(c, r);
-    if (json_type(&c->json, value) == JSON_STRING)
-        r->value = take_text(c, value);
-    else if (json_type(&c->json, value) != JSON_NULL)
-        r->value = json_verbatim(&c->json, value);
-}
 
 static void tell(struct check *c, const char *label, const char *text, struct slice detail)
 {
@@ -88,11 +44,10 @@ static void check_line(struct check *c, struct slice line)
 {
     struct record record;
     struct routed routed;
-    if (!json_scan(&c->json, line.data, line.size) || json_type(&c->json, 0) != JSON_OBJECT) {
-        tell(c, "no_record", "the line is no JSON object", slice_of(c->json.fault));
+    if (!captured_read(&c->captured, line, c->topic, &record)) {
+        tell(c, "no_record", "the line is no JSON object", slice_of(c->captured.json.fault));
         return;
     }
-    take_record(c, &record);
     enum reject reject = route_record(c->router, c->catalogue, &record, &routed);
     if (reject == REJECT_IGNORED && !catalogue_find_topic(c->catalogue, record.topic))
         tell(c, "unknown_topic", "no channel of the catalogue has this topic", record.topic);
@@ -149,9 +104,7 @@ static int run(struct check *c)
         (void)fclose(file);
     router_destroy(c->router);
     catalogue_release(c->catalogue);
-    json_finish(&c->json);
-    for (size_t i = 0; i < sizeof c->texts / sizeof *c->texts; i++)
-        buffer_finish(&c->texts[i]);
+    captured_finish(&c->captured);
     return status;
 }
 

@@ -1,6 +1,7 @@
 #include "causeway/grants.h"
 
 #include "causeway/memory.h"
+#include "causeway/metrics.h"
 #include "causeway/rooms.h"
 
 #include "inquiry.h"
@@ -90,13 +91,27 @@ void grants_destroy(struct grants *g)
     free(g);
 }
 
-/* --- asking --- */
-
 static struct rules_walk walk_of(const struct grants *g, struct slice room)
 {
     return (struct rules_walk){
         .catalogue = g->catalogue, .lane = g->lane, .user = g->user, .principal = g->principal, .room = room};
 }
+
+static void count_decision(struct slice pattern, const char *result, size_t by)
+{
+    struct buffer rule = {0};
+    buffer_add_slice(&rule, pattern);
+    metric_add(metric_labels(METRIC_DECISIONS, buffer_text(&rule), result), (int64_t)by);
+    buffer_finish(&rule);
+}
+
+static void count_room(const struct grants *g, struct slice room, const char *result)
+{
+    struct rules_walk w = walk_of(g, room);
+    count_decision(rules_pattern_of(&w), result, 1);
+}
+
+/* --- asking --- */
 
 static const struct slice NO_ROOM = {NULL, 0};
 
@@ -193,8 +208,8 @@ static enum standing check_principal(struct grants *g, enum grants_outcome *why)
 
 /* --- automatic rooms --- */
 
-/* false: more than allowed. */
-static bool collect_rooms(struct grants *g)
+/* false: more than allowed. `count`: each room is a decision, not the answer to one that was made before. */
+static bool collect_rooms(struct grants *g, bool count)
 {
     struct nameset *before = g->rooms_before;
     g->rooms_before = g->rooms;
@@ -203,8 +218,11 @@ static bool collect_rooms(struct grants *g)
     struct rules_walk w = walk_of(g, NO_ROOM);
     while (rules_next(&w)) {
         const struct rows *rows = w.rule->lookup ? answer_of(&g->rules, &w) : NULL;
+        size_t had = g->rooms->count;
         if (!rules_add_rooms(&w, rows, g->rooms, g->rooms_max))
             return false;
+        if (count)
+            count_decision(w.pattern->text, "allowed", g->rooms->count - had);
     }
     return true;
 }
@@ -233,7 +251,7 @@ static void attach_on(struct grants *g)
     else if (inquiry_any(&g->rules, USE_FAILED) || inquiry_any(&g->rules, USE_GONE))
         attached(g, GRANTS_UNAVAILABLE);
     else if (!inquiry_open(&g->rules))
-        attached(g, collect_rooms(g) ? GRANTS_ALLOWED : GRANTS_TOO_MANY);
+        attached(g, collect_rooms(g, true) ? GRANTS_ALLOWED : GRANTS_TOO_MANY);
 }
 
 void grants_attach(struct grants *g)
@@ -297,6 +315,13 @@ static bool is_requested(const struct grants *g, struct slice room)
     return false;
 }
 
+static void withdraw(struct grants *g, struct slice room, const struct inquiry *rests_on)
+{
+    enum grants_outcome why = why_over(rests_on);
+    count_room(g, room, why == GRANTS_UNAVAILABLE ? "unavailable" : "withdrawn");
+    g->hooks.withdrawn(g->owner, room, why);
+}
+
 static void withdraw_requested(struct grants *g)
 {
     for (struct request **at = &g->requests; *at;) {
@@ -307,7 +332,7 @@ static void withdraw_requested(struct grants *g)
         }
         *at = r->next;
         if (!nameset_has(g->rooms, r->room) && !nameset_has(g->rooms_before, r->room))
-            g->hooks.withdrawn(g->owner, r->room, why_over(&r->inquiry));
+            withdraw(g, r->room, &r->inquiry);
         request_destroy(g, r);
     }
 }
@@ -317,7 +342,7 @@ static void withdraw_automatic(struct grants *g)
     const struct slice *names = nameset_names(g->rooms_before);
     for (size_t i = 0; i < g->rooms_before->count; i++) {
         if (!nameset_has(g->rooms, names[i]) && !is_requested(g, names[i]))
-            g->hooks.withdrawn(g->owner, names[i], why_over(&g->rules));
+            withdraw(g, names[i], &g->rules);
     }
 }
 
@@ -328,7 +353,7 @@ static void grant_further(struct grants *g)
     size_t count = 0;
     for (size_t i = 0; i < g->rooms->count; i++) {
         if (!nameset_has(g->rooms_before, names[i]))
-            further[count++] = names[i];
+            count_room(g, further[count++] = names[i], "allowed");
     }
     if (count > 0)
         g->hooks.granted(g->owner, further, count, g->in_lookups.known_until);
@@ -338,7 +363,7 @@ static void grant_further(struct grants *g)
 /* All answers are certain: what has changed by them? false: it is over, and nothing of g may be touched. */
 static bool settle(struct grants *g)
 {
-    if (!collect_rooms(g)) {
+    if (!collect_rooms(g, false)) {
         end(g, GRANTS_TOO_MANY);
         return false;
     }
@@ -375,6 +400,12 @@ static void add_request(struct grants *g, struct request *request)
     *last = request;
 }
 
+static const char *const request_results[] = {
+    [GRANTS_ALLOWED] = "allowed",
+    [GRANTS_FORBIDDEN] = "forbidden",
+    [GRANTS_UNAVAILABLE] = "unavailable",
+};
+
 /* `request` is in no list. Nothing of g may be touched afterwards: the owner may destroy it. */
 static void decide(struct grants *g, struct request *request, enum grants_outcome outcome)
 {
@@ -386,6 +417,7 @@ static void decide(struct grants *g, struct request *request, enum grants_outcom
     } else {
         request_destroy(g, request);
     }
+    count_room(g, room, request_results[outcome]);
     g->hooks.decided(g->owner, room, outcome, tag);
     free((char *)room.data);
 }

@@ -59,8 +59,7 @@ static struct slice key_of(const struct answer *a)
     return (struct slice){a->name.data + index, a->name.size - index};
 }
 
-/* The parameters of a key: views of it. */
-static void read_key(struct slice key, struct slice *params, size_t count)
+void lookups_key_read(struct slice key, struct slice *params, size_t count)
 {
     const char *at = key.data;
     for (size_t i = 0; i < count; i++) {
@@ -165,7 +164,7 @@ void answer_ask(struct lookups *l, struct answer *a, uint64_t now)
     map_set(l->asked, tag_name(&a->tag), a);
     size_t count = a->lookup->param_count;
     struct slice *params = xcalloc(count + 1, sizeof *params);
-    read_key(key_of(a), params, count);
+    lookups_key_read(key_of(a), params, count);
     l->hooks.ask(l->owner, a->lookup, params, count, l->last_number, a->tag);
     free(params);
 }

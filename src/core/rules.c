@@ -51,6 +51,13 @@ bool rules_next(struct rules_walk *w)
     return false;
 }
 
+struct slice rules_pattern_of(const struct rules_walk *w)
+{
+    struct rules_walk own = *w;
+    own.next_pattern = 0;
+    return next_pattern(&own) ? own.pattern->text : SLICE("none");
+}
+
 /* --- templates over {token.user}, {user.*}, {room.*} --- */
 
 static struct slice room_capture(const struct rules_walk *w, struct slice name)
@@ -72,8 +79,7 @@ static struct slice field_value(const struct rules_walk *w, const struct templat
     return w->principal ? rows_cell(w->principal, 0, name) : (struct slice){NULL, 0};
 }
 
-/* Appends the text; false, and nothing appended, when one of its values is NULL. */
-static bool expand(const struct rules_walk *w, const struct template *t, struct buffer *out)
+bool rules_expand(const struct rules_walk *w, const struct template *t, struct buffer *out)
 {
     struct slice values[TEMPLATE_PLACEHOLDERS_MAX];
     for (size_t i = 0; i < template_placeholders(t); i++) {
@@ -90,7 +96,7 @@ void rules_key(const struct rules_walk *w, const struct lookup *lookup, struct b
     struct buffer text = {0};
     for (size_t i = 0; i < lookup->param_count; i++) {
         buffer_clear(&text);
-        bool known = expand(w, lookup->params[i], &text);
+        bool known = rules_expand(w, lookup->params[i], &text);
         lookups_key(key, known ? (struct slice){buffer_text(&text), text.size} : (struct slice){NULL, 0});
     }
     buffer_finish(&text);
@@ -113,7 +119,7 @@ static bool fill(const struct rules_walk *w, size_t placeholder, const struct ro
 {
     const struct room_filling *filling = find_filling(w->rule, placeholder);
     buffer_clear(scratch);
-    if (filling && !expand(w, filling->value, scratch))
+    if (filling && !rules_expand(w, filling->value, scratch))
         return false;
     if (filling)
         *out = buffer_slice(scratch);
@@ -180,8 +186,8 @@ bool rules_with_agrees(const struct rules_walk *w)
     for (size_t i = 0; agree && i < w->rule->filling_count; i++) {
         const struct room_filling *filling = &w->rule->fillings[i];
         buffer_clear(&text);
-        agree =
-            expand(w, filling->value, &text) && slice_equal(buffer_slice(&text), w->captures[filling->index]);
+        agree = rules_expand(w, filling->value, &text) &&
+                slice_equal(buffer_slice(&text), w->captures[filling->index]);
     }
     buffer_finish(&text);
     return agree;

@@ -28,6 +28,13 @@ bool rules_next(struct rules_walk *w);
 /* The key of a lookup's question, as lookups_key writes it. */
 void rules_key(const struct rules_walk *w, const struct lookup *lookup, struct buffer *key);
 
+/* What the catalogue calls the rooms that w->room is one of: the first pattern that takes it, "none". */
+struct slice rules_pattern_of(const struct rules_walk *w);
+
+/* Appends the text of a template over {token.user}, {user.*}, {room.*}; false, and nothing appended, when one
+ * of its values is NULL. */
+bool rules_expand(const struct rules_walk *w, const struct template *t, struct buffer *out);
+
 /* The rooms of an automatic rule: one without a lookup, or one for each of its rows. false: more than `max`
    rooms in all, not all of them added. */
 bool rules_add_rooms(const struct rules_walk *w, const struct rows *rows, struct nameset *rooms, size_t max);

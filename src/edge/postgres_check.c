@@ -1,6 +1,10 @@
-/* Would the database take this statement? Asked by preparing it, which runs nothing, over a connection made
- * for it alone. */
+/* For the command line, over a connection made for one statement alone: would the database take it? Asked by
+   preparing it, which runs nothing. And what does it answer? */
 #include "postgres_connection.h"
+
+#include "causeway/memory.h"
+
+#include <stdlib.h>
 
 enum { CHECK_TIMEOUT_MS = 5000 };
 
@@ -61,4 +65,47 @@ bool postgres_check_statement(const char *url, struct slice sql, size_t params, 
     PQfinish(link);
     postgres_target_destroy(target);
     return good;
+}
+
+/* A value that is not of its parameter's type matches nothing, as for the bridge. */
+static struct rows *read_answer(const PGresult *result, struct buffer *fault)
+{
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (good || postgres_judge(result, false) == VERDICT_NO_ROWS)
+        return good ? postgres_read_rows(result) : rows_create(NULL, 0);
+    refuse(fault, PQresultErrorMessage(result));
+    return NULL;
+}
+
+static struct rows *run(
+    PGconn *link, const char *sql, const struct slice *params, size_t count, struct buffer *fault)
+{
+    if (PQstatus(link) != CONNECTION_OK) {
+        refuse(fault, postgres_link_fault(link));
+        return NULL;
+    }
+    char **texts = xcalloc(count + 1, sizeof *texts);
+    for (size_t i = 0; i < count; i++)
+        texts[i] = params[i].data ? xstrndup(params[i].data, params[i].size) : NULL;
+    PGresult *result = PQexecParams(link, sql, (int)count, NULL, (const char *const *)texts, NULL, NULL, 0);
+    struct rows *rows = read_answer(result, fault);
+    PQclear(result);
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+    free(texts);
+    return rows;
+}
+
+struct rows *postgres_ask(
+    const char *url, struct slice sql, const struct slice *params, size_t count, struct buffer *fault)
+{
+    struct postgres_target *target = postgres_target_create(url, CHECK_TIMEOUT_MS);
+    PGconn *link = postgres_target_connect(target);
+    struct buffer text = {0};
+    buffer_add_slice(&text, sql);
+    struct rows *rows = run(link, buffer_text(&text), params, count, fault);
+    buffer_finish(&text);
+    PQfinish(link);
+    postgres_target_destroy(target);
+    return rows;
 }

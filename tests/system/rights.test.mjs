@@ -142,6 +142,23 @@ test('another role means other rooms, and a change that concerns nobody costs no
   await client.close();
 });
 
+test('operators see what was decided, by which rule, and how long lookups take', async () => {
+  const decided = (rule, result) => bridge.metric('causeway_rights_decisions_total', { rule, result });
+  const before = await decided('task:{taskId}', 'forbidden');
+  const granted = await decided('user-{user_id}', 'allowed');
+  const client = await connect(bridge, { user: BUYER });
+  await client.ask({ type: 'join-room', data: { roomId: 'task:4711' } }, 'error');
+  await client.ask({ type: 'join-room', data: { roomId: 'nonsense' } }, (m) => m.type === 'error' && m.data.roomId === 'nonsense');
+  assert.equal(await decided('task:{taskId}', 'forbidden'), before + 1);
+  assert.equal(await decided('user-{user_id}', 'allowed'), granted + 1);
+  assert.equal(await decided('none', 'forbidden'), 1);
+  assert.ok(await decided('city-{city_id}-orders', 'withdrawn') >= 2);
+  const answers = await bridge.metric('causeway_lookup_seconds_count');
+  assert.ok(answers > 5 && answers >= await queries());
+  assert.ok(await bridge.metric('causeway_lookup_seconds_sum') / answers < 1);
+  await client.close();
+});
+
 test('a user who is deleted is disconnected', async () => {
   await commit("INSERT INTO users VALUES (900, 'Gone', 'buyer')");
   const client = await connect(bridge, { user: 900 });

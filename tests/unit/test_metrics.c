@@ -80,6 +80,16 @@ static void label_values_are_escaped(void **state)
     assert_printed("causeway_client_messages_total{type=\"a\\\"b\\\\c\\nd\"}", 1);
 }
 
+static void a_series_may_have_two_labels(void **state)
+{
+    (void)state;
+    metric_add(metric_labels(METRIC_DECISIONS, "task:{a},\"b\"", "allowed"), 2);
+    metric_add(metric_labels(METRIC_DECISIONS, "task:{a},\"b\"", "forbidden"), 1);
+    metric_add(metric_labels(METRIC_DECISIONS, "task:{a},\"b\"", "allowed"), 1);
+    assert_printed("causeway_rights_decisions_total{rule=\"task:{a},\\\"b\\\"\",result=\"allowed\"}", 3);
+    assert_printed("causeway_rights_decisions_total{rule=\"task:{a},\\\"b\\\"\",result=\"forbidden\"}", 1);
+}
+
 static void beyond_512_values_the_rest_shares_one_series(void **state)
 {
     (void)state;
@@ -239,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_gauge_goes_up_and_down),
         cmocka_unit_test(a_labelled_series_exists_once_it_is_asked_for),
         cmocka_unit_test(label_values_are_escaped),
+        cmocka_unit_test(a_series_may_have_two_labels),
         cmocka_unit_test(beyond_512_values_the_rest_shares_one_series),
         cmocka_unit_test(a_histogram_counts_into_cumulative_buckets),
         cmocka_unit_test(nothing_is_lost_between_threads),
