@@ -3,7 +3,6 @@
 
 #include "causeway/log.h"
 #include "causeway/memory.h"
-#include "causeway/yaml.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,22 +15,6 @@ enum {
     FRAME_BYTES_EXPECTED = 256, /* how many entries the hot log has slots for: its bytes divided by this */
     STEP_US = 10000,
 };
-
-static struct catalogue *load_catalogue(const char *path, struct buffer *fault)
-{
-    struct buffer unread = {0};
-    struct catalogue_faults faults = {0};
-    struct document *document = yaml_document_load(path, &unread);
-    struct catalogue *catalogue = document ? catalogue_compile(document, &faults) : NULL;
-    if (!document)
-        buffer_print(fault, "CATALOGUE: %s", buffer_text(&unread));
-    else if (!catalogue)
-        buffer_print(fault, "CATALOGUE: %zu faults\n%s", faults.count, buffer_text(&faults.text));
-    catalogue_faults_finish(&faults);
-    document_destroy(document);
-    buffer_finish(&unread);
-    return catalogue;
-}
 
 static struct kafka_settings kafka_settings_of(const struct config *config, struct kafka_property *properties)
 {
@@ -60,24 +43,6 @@ static bool check_database(const struct config *config, struct buffer *fault)
     if (fine)
         buffer_clear(fault);
     return fine;
-}
-
-/* A letter about a letter would be bad, too, and so on. */
-static bool check_own_topics(
-    const struct config *config, const struct catalogue *catalogue, struct buffer *fault)
-{
-    const struct {
-        const char *setting, *topic, *what;
-    } own[] = {{"DEAD_LETTER_TOPIC", config->dead_letter_topic, "letters need"},
-        {"GRANTS_TOPIC", config->grants_topic, "changed rights need"}};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        if (!catalogue_find_topic(catalogue, slice_of(own[i].topic)))
-            continue;
-        buffer_print(fault, "%s: topic %s is one of the catalogue's; %s one of their own", own[i].setting,
-            own[i].topic, own[i].what);
-        return false;
-    }
-    return true;
 }
 
 static uint32_t entries_for(size_t bytes)
@@ -130,17 +95,6 @@ static void start_postgres(struct bridge *b)
     b->postgres = postgres_create(&settings);
 }
 
-size_t bridge_topics(const struct bridge *b, struct slice **names)
-{
-    const struct topic *topics;
-    size_t count = catalogue_topics(b->catalogue, &topics), wanted = 0;
-    *names = xcalloc(count + 1, sizeof **names);
-    for (size_t i = 0; i < count; i++)
-        if (topics[i].wanted)
-            (*names)[wanted++] = topics[i].name;
-    return wanted;
-}
-
 /* @thread start. What cursors point to would be lost: ends the program, which then says so with its exit
  * status. */
 static void refuse(struct bridge *b)
@@ -158,8 +112,9 @@ static void refuse(struct bridge *b)
 static void *start_source(void *argument)
 {
     struct bridge *b = argument;
+    struct edition *edition = reload_current(b->reload);
     struct slice *names;
-    size_t wanted = bridge_topics(b, &names);
+    size_t wanted = edition_topics(edition, &names);
     struct kafka_property *properties = xcalloc(b->config->kafka_count + 1, sizeof *properties);
     struct kafka_settings settings = kafka_settings_of(b->config, properties);
     if (history_wait(b->history)) {
@@ -174,6 +129,7 @@ static void *start_source(void *argument)
     }
     free(properties);
     free(names);
+    edition_release(edition);
     return NULL;
 }
 
@@ -240,7 +196,7 @@ static void free_all(struct bridge *b)
     sweeps_destroy(b->sweeps);
     rooms_destroy(b->rooms);
     limits_destroy(b->limits);
-    catalogue_release(b->catalogue);
+    reload_destroy(b->reload);
     free(b->workers);
     free(b);
 }
@@ -249,16 +205,15 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
 {
     if (!check_kafka(config, fault) || !check_database(config, fault))
         return NULL;
-    struct catalogue *catalogue = load_catalogue(config->catalogue, fault);
-    bool fine = catalogue && check_own_topics(config, catalogue, fault);
-    struct gate *gate = fine ? gate_create(config, fault) : NULL;
+    struct edition *edition = edition_load(config, fault);
+    struct gate *gate = edition ? gate_create(config, fault) : NULL;
     if (!gate) {
-        catalogue_release(catalogue);
+        edition_release(edition);
         return NULL;
     }
     struct bridge *b = xcalloc(1, sizeof *b);
     b->config = config;
-    b->catalogue = catalogue;
+    b->reload = reload_create(b, edition);
     b->gate = gate;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     b->worker_count = config->loops ? (unsigned)config->loops : (unsigned)(cores > 0 ? cores : 1);
@@ -283,6 +238,7 @@ void bridge_reload(struct bridge *b)
 {
     log_info("bridge", "reloading");
     gate_reload(b->gate);
+    reload_begin(b->reload);
 }
 
 void bridge_ports(const struct bridge *b, struct buffer *out)

@@ -322,7 +322,8 @@ struct history *history_create(struct bridge *b, const struct kafka_settings *se
 {
     struct history *h = xcalloc(1, sizeof *h);
     const struct topic *topics;
-    size_t count = catalogue_topics(b->catalogue, &topics);
+    struct edition *edition = reload_current(b->reload);
+    size_t count = catalogue_topics(edition->catalogue, &topics);
     struct slice *names = xcalloc(count + 1, sizeof *names);
     for (size_t i = 0; i < count; i++)
         names[i] = topics[i].name;
@@ -337,6 +338,7 @@ struct history *history_create(struct bridge *b, const struct kafka_settings *se
     };
     h->checkpoints = kafka_checkpoints_create(settings, &how, &hooks, h);
     free(names);
+    edition_release(edition);
     return h;
 }
 

@@ -75,7 +75,7 @@ struct ingest *ingest_create(struct bridge *b)
     struct ingest *in = xcalloc(1, sizeof *in);
     in->bridge = b;
     in->given_up = HOTLOG_NOWHERE;
-    in->judge = judge_create(b->catalogue, (size_t)b->config->event_max_bytes);
+    in->judge = judge_create(b);
     journal_set_pace(b->journals[0], keep_pace, in);
     in->entries = metric_get(METRIC_ENTRIES);
     in->bytes = metric_get(METRIC_HOTLOG_BYTES);
@@ -98,12 +98,37 @@ void ingest_destroy(struct ingest *in)
 
 /* --- partitions and their lives --- */
 
+/* The log of this partition is another one, which begins with its next record. */
+static void expect_renewal(struct ingest *in, uint32_t number)
+{
+    struct renewal *r = xcalloc(1, sizeof *r);
+    *r = (struct renewal){in->renewals, number};
+    in->renewals = r;
+}
+
+/* A catalogue left the topic out for a while. An earlier place is one of another log. */
+static void on_read_again(struct ingest *in, uint32_t number, int64_t offset)
+{
+    struct hotlog *log = journal_log(in->bridge->journals[0]);
+    uint32_t count = hotlog_place_count(log);
+    int64_t *next = xcalloc(count + 1, sizeof *next);
+    hotlog_place_after(log, hotlog_head(log), next, count);
+    if (number < count && offset < next[number])
+        expect_renewal(in, number);
+    else
+        journal_advance(in->bridge->journals[0], number, offset, NULL);
+    free(next);
+}
+
 static void on_placed(void *owner, struct slice topic, int32_t partition, int64_t offset)
 {
     struct ingest *in = owner;
     struct bridge *b = in->bridge;
-    if (partitions_find(b->partitions, topic, partition) != PARTITION_NONE)
+    uint32_t before = partitions_find(b->partitions, topic, partition);
+    if (before != PARTITION_NONE) {
+        on_read_again(in, before, offset);
         return;
+    }
     uint32_t number = partitions_get(b->partitions, topic, partition, offset);
     partitions_set_life(b->partitions, number, history_known_life(b->history, topic, partition));
     journal_advance(b->journals[0], number, offset, NULL);
@@ -120,16 +145,14 @@ static void on_jump(
     if (number == PARTITION_NONE)
         return;
     struct gap gap = {{topic, partition, 0}, from, why == JUMP_RETENTION ? to : -1, reasons[why]};
-    journal_append_gap(b->journals[0], b->catalogue, number, &gap);
+    journal_append_gap(b->journals[0], judge_edition(in->judge)->catalogue, number, &gap);
     publish(in);
     metric_add(metric_label(METRIC_GAPS, gap_reason_text(gap.reason)), 1);
     if (why == JUMP_RETENTION) {
         journal_advance(b->journals[0], number, to, NULL);
         return;
     }
-    struct renewal *r = xcalloc(1, sizeof *r);
-    *r = (struct renewal){in->renewals, number};
-    in->renewals = r;
+    expect_renewal(in, number);
 }
 
 /* The number of the record's partition; the first record after a topic was made again begins the next life.
@@ -184,6 +207,24 @@ static void on_batch_done(void *owner)
     metric_set(in->bytes, (int64_t)hotlog_bytes(journal_log(in->bridge->journals[0])));
 }
 
+/* The log is emptied rather than routed anew: it has not all that routing needs, and Kafka has. Who is at its
+   head notices nothing; who is not has been told to read on from Kafka. */
+static void exchange_catalogue(struct ingest *in, struct kafka_source *source)
+{
+    struct bridge *b = in->bridge;
+    publish(in);
+    struct edition *e = reload_take(b->reload);
+    hotlog_empty(journal_log(b->journals[0]));
+    judge_adopt(in->judge, e);
+    struct slice *names;
+    size_t count = edition_topics(e, &names);
+    kafka_source_set_topics(source, names, count);
+    letters_set_topics(b->letters, names, count);
+    free(names);
+    reload_adopt(b->reload, e);
+    edition_release(e);
+}
+
 static void take_checkpoint(struct ingest *in, bool even_unmoved)
 {
     uint64_t now = clock_monotonic_ms();
@@ -198,6 +239,8 @@ static void on_turn(void *owner)
 {
     struct ingest *in = owner;
     struct kafka_source *source = atomic_load(&in->bridge->source);
+    if (source && reload_waits(in->bridge->reload))
+        exchange_catalogue(in, source);
     if (history_take_acknowledgements(in->bridge->history, 0))
         publish(in);
     uint64_t now = clock_monotonic_ms();

@@ -1,8 +1,9 @@
 /* What the bridge_*.c files share: bridge.c starts and stops, bridge_ingest.c is the Kafka thread's side of
    the hot log, bridge_judge.c routes or rejects a record, bridge_history.c has checkpoints and finds cursors,
-   bridge_sweep.c reads what is older, bridge_letters.c writes down what cannot be routed, bridge_rights.c
-   brings lookups and changes of rights to the loops, bridge_invalidations.c hears of some by a topic,
-   bridge_worker.c is one loop with all that lives on it, bridge_status.c what operators ask over HTTP. */
+   bridge_sweep.c reads what is older, bridge_reload.c exchanges the catalogue, bridge_letters.c writes down
+   what cannot be routed, bridge_rights.c brings lookups and changes of rights to the loops,
+   bridge_invalidations.c hears of some by a topic, bridge_worker.c is one loop with all that lives on it,
+   bridge_status.c what operators ask over HTTP. */
 #pragma once
 
 #include "causeway/bridge.h"
@@ -23,8 +24,17 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* The catalogue that is loaded, until a reload brings the next one. Immutable; shared by reference count. */
+struct edition {
+    atomic_uint references;
+    uint64_t number; /* ascending */
+    struct catalogue *catalogue;
+    struct buffer document; /* what was loaded, as JSON */
+};
+
 struct worker {
     struct bridge *bridge;
+    struct edition *edition; /* that its clients know */
     struct loop *loop;
     struct fanout *fanout;
     struct roster *roster;
@@ -44,6 +54,7 @@ struct worker {
 
 struct ingest;
 struct judge;
+struct reload;
 struct history;
 struct sweeps;
 struct gate;
@@ -52,7 +63,7 @@ struct invalidations;
 
 struct bridge {
     const struct config *config;
-    struct catalogue *catalogue;
+    struct reload *reload;
     struct rooms *rooms;
     struct partitions *partitions;
     struct limits *limits;
@@ -75,14 +86,43 @@ struct bridge {
     atomic_bool refused;
 };
 
+/* --- bridge_reload.c: which edition of the catalogue there is ---
+   An edition takes effect on the Kafka thread, between two records, while every loop lets its clients know
+   and nothing is routed: what was routed by the one before is walked by nobody afterwards. */
+
+/* NULL: `fault` says why. Release it. */
+struct edition *edition_load(const struct config *config, struct buffer *fault);
+struct edition *edition_hold(struct edition *e);
+void edition_release(struct edition *e); /* NULL is fine */
+/* The topics that are worth reading; the array is the caller's. */
+size_t edition_topics(const struct edition *e, struct slice **names);
+
+/* Takes over the edition to begin with. */
+struct reload *reload_create(struct bridge *b, struct edition *first);
+void reload_destroy(struct reload *r);
+/* Any thread. The newest edition that is in effect, or is about to be. Release it. */
+struct edition *reload_current(struct reload *r);
+bool reload_is_current(struct reload *r, const struct edition *e);
+/* @thread main. Loads the catalogue anew; what is wrong changes nothing, and is logged. */
+void reload_begin(struct reload *r);
+/* @thread kafka. Is there a new edition? Then, with everything published, it is taken: when that returns, all
+   loops have come to the head of the hot log, and whoever is not there has left the logs. When the hot log
+   has been emptied, the loops adopt the edition. Release it then. */
+bool reload_waits(struct reload *r);
+struct edition *reload_take(struct reload *r);
+void reload_adopt(struct reload *r, struct edition *e);
+
 /* --- bridge_ingest.c: @thread kafka --- */
 struct ingest *ingest_create(struct bridge *b);
 void ingest_destroy(struct ingest *in);
 extern const struct kafka_source_hooks ingest_hooks; /* owner: struct ingest */
 
 /* --- bridge_judge.c: one per thread that reads Kafka --- */
-struct judge *judge_create(const struct catalogue *catalogue, size_t event_max);
-void judge_destroy(struct judge *g);
+struct judge *judge_create(struct bridge *b);
+void judge_destroy(struct judge *g); /* NULL is fine */
+const struct edition *judge_edition(const struct judge *g);
+/* From now on it judges by this edition, of which it holds its own. */
+void judge_adopt(struct judge *g, struct edition *e);
 /* What it is; *out is valid until the next call. */
 enum reject judge_look(struct judge *g, const struct record *r, struct routed *out);
 /* Appends what the record is to clients; returns the number of entries. `first_time`: a rejection is counted
@@ -115,9 +155,6 @@ void history_locate(
 void history_pulse(struct worker *w);  /* @thread loop, several times a second: those that wait */
 void history_forget(struct worker *w); /* ... are not answered any more */
 
-/* The topics that are worth reading; the array is the caller's. */
-size_t bridge_topics(const struct bridge *b, struct slice **names);
-
 /* Has "now" begun: is it settled where each partition is read from, and can a cursor say so? */
 bool bridge_started(struct bridge *b);
 
@@ -137,6 +174,8 @@ struct letters *letters_create(struct bridge *b, const struct kafka_settings *se
 void letters_stop(struct letters *t); /* NULL is fine, as below */
 void letters_destroy(struct letters *t);
 bool letters_ready(struct letters *t, char *detail, size_t size);
+void letters_set_topics(
+    struct letters *t, const struct slice *names, size_t count); /* any thread; NULL is fine */
 
 /* --- bridge_rights.c --- */
 struct lookups *rights_lookups_create(struct worker *w);
@@ -169,9 +208,13 @@ void worker_create(struct worker *w, struct bridge *b); /* everything that lives
 void worker_start(struct worker *w);                    /* its thread */
 /* Any thread. `read`: what has been read from it already. */
 void worker_adopt(struct worker *w, int fd, struct slice read);
+/* @thread loop: the two steps of a reload. */
+void worker_leave_past(struct worker *w, struct edition *e);
+void worker_change_edition(struct worker *w, struct edition *e);
 void worker_drain(struct worker *w);  /* any thread */
 void worker_stop(struct worker *w);   /* joins; what lives on the loop is freed by worker_finish */
 void worker_finish(struct worker *w); /* after nobody posts to the loop any more */
 
 /* --- bridge_status.c --- */
-bool status_request(struct bridge *b, const struct http_head *head, struct buffer *response);
+/* @thread loop */
+bool status_request(struct worker *w, const struct http_head *head, struct buffer *response);

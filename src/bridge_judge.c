@@ -10,18 +10,32 @@
 #include <stdlib.h>
 
 struct judge {
-    const struct catalogue *catalogue;
+    struct edition *edition;
     struct router *router;
     struct map *told; /* "topic reason" that have been logged */
 };
 
-struct judge *judge_create(const struct catalogue *catalogue, size_t event_max)
+struct judge *judge_create(struct bridge *b)
 {
     struct judge *g = xcalloc(1, sizeof *g);
-    g->catalogue = catalogue;
-    g->router = router_create(event_max);
+    g->edition = reload_current(b->reload);
+    g->router = router_create((size_t)b->config->event_max_bytes);
     g->told = map_create();
     return g;
+}
+
+const struct edition *judge_edition(const struct judge *g)
+{
+    return g->edition;
+}
+
+void judge_adopt(struct judge *g, struct edition *e)
+{
+    edition_hold(e);
+    edition_release(g->edition);
+    g->edition = e;
+    map_destroy(g->told);
+    g->told = map_create();
 }
 
 void judge_destroy(struct judge *g)
@@ -30,6 +44,7 @@ void judge_destroy(struct judge *g)
         return;
     router_destroy(g->router);
     map_destroy(g->told);
+    edition_release(g->edition);
     free(g);
 }
 
@@ -62,7 +77,8 @@ static void tell_rejected(struct judge *g, const struct record *r, enum reject w
 static void tell_warned(
     struct judge *g, const struct record *r, struct slice type, const struct schema_fault *fault)
 {
-    metric_add(metric_label(METRIC_WARNED, catalogue_find_topic(g->catalogue, r->topic)->name.data), 1);
+    metric_add(
+        metric_label(METRIC_WARNED, catalogue_find_topic(g->edition->catalogue, r->topic)->name.data), 1);
     if (is_news(g, r, "warned", type))
         log_warn("ingest",
             "payload breaks its schema topic=%.*s partition=%d offset=%lld type=%.*s: at '%.*s', %s: %.*s "
@@ -74,7 +90,7 @@ static void tell_warned(
 
 enum reject judge_look(struct judge *g, const struct record *r, struct routed *out)
 {
-    return route_record(g->router, g->catalogue, r, out);
+    return route_record(g->router, g->edition->catalogue, r, out);
 }
 
 size_t judge_record(
@@ -83,7 +99,7 @@ size_t judge_record(
     struct routed routed;
     enum reject why = judge_look(g, r, &routed);
     size_t appended = 0;
-    if (why == REJECT_NONE && !journal_append(j, g->catalogue, partition, r, &routed, &appended)) {
+    if (why == REJECT_NONE && !journal_append(j, g->edition->catalogue, partition, r, &routed, &appended)) {
         why = REJECT_TOO_LARGE;
         routed.detail = SLICE("names too long");
     }

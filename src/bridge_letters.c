@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 struct letters {
+    struct bridge *bridge;
     struct judge *judge;
     struct kafka_letters *kafka;
     struct buffer detail;
@@ -16,6 +17,11 @@ static void on_judge(void *owner, const struct record *record, struct kafka_verd
 {
     struct letters *t = owner;
     struct routed routed;
+    if (!reload_is_current(t->bridge->reload, judge_edition(t->judge))) {
+        struct edition *now = reload_current(t->bridge->reload);
+        judge_adopt(t->judge, now);
+        edition_release(now);
+    }
     enum reject why = judge_look(t->judge, record, &routed);
     if (why == REJECT_NONE || why == REJECT_IGNORED)
         return;
@@ -29,8 +35,11 @@ struct letters *letters_create(struct bridge *b, const struct kafka_settings *se
 {
     if (!*b->config->dead_letter_topic)
         return NULL;
+    struct letters *t = xcalloc(1, sizeof *t);
+    t->bridge = b;
+    t->judge = judge_create(b);
     struct slice *names;
-    size_t count = bridge_topics(b, &names);
+    size_t count = edition_topics(judge_edition(t->judge), &names);
     const struct kafka_letters_settings how = {
         .topic = b->config->dead_letter_topic,
         .group = b->config->dead_letter_group,
@@ -39,8 +48,6 @@ struct letters *letters_create(struct bridge *b, const struct kafka_settings *se
         .lenient = b->config->dev,
     };
     const struct kafka_letters_hooks hooks = {on_judge};
-    struct letters *t = xcalloc(1, sizeof *t);
-    t->judge = judge_create(b->catalogue, (size_t)b->config->event_max_bytes);
     t->kafka = kafka_letters_create(settings, &how, &hooks, t);
     free(names);
     return t;
@@ -60,6 +67,12 @@ void letters_destroy(struct letters *t)
     judge_destroy(t->judge);
     buffer_finish(&t->detail);
     free(t);
+}
+
+void letters_set_topics(struct letters *t, const struct slice *names, size_t count)
+{
+    if (t)
+        kafka_letters_set_topics(t->kafka, names, count);
 }
 
 bool letters_ready(struct letters *t, char *detail, size_t size)

@@ -74,7 +74,7 @@ struct lookups *rights_lookups_create(struct worker *w)
         .patience_ms = (uint64_t)config->hold_timeout * 1000,
     };
     static const struct lookups_hooks hooks = {on_ask, on_now};
-    return lookups_create(w->bridge->catalogue, &settings, &hooks, w);
+    return lookups_create(w->edition->catalogue, &settings, &hooks, w);
 }
 
 /* --- changes --- */

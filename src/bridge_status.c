@@ -5,9 +5,9 @@
 
 #include <stdio.h>
 
-static void answer_health(struct bridge *b, struct buffer *response)
+static void answer_health(struct worker *w, struct buffer *response)
 {
-    (void)b;
+    (void)w;
     http_respond(response, 200, "application/json", "", SLICE("{\"ok\":true}\n"));
 }
 
@@ -18,8 +18,9 @@ static void add_check(struct buffer *body, const char *name, bool ok, const char
     buffer_add_text(body, "},");
 }
 
-static void answer_ready(struct bridge *b, struct buffer *response)
+static void answer_ready(struct worker *w, struct buffer *response)
 {
+    struct bridge *b = w->bridge;
     char kafka_detail[256] = "the checkpoint topic was not read yet", database_detail[256] = "",
          history_detail[256] = "", rights_detail[256] = "", keys_detail[256] = "";
     struct kafka_source *source = atomic_load(&b->source);
@@ -51,9 +52,9 @@ static void answer_ready(struct bridge *b, struct buffer *response)
     buffer_finish(&body);
 }
 
-static void answer_metrics(struct bridge *b, struct buffer *response)
+static void answer_metrics(struct worker *w, struct buffer *response)
 {
-    (void)b;
+    (void)w;
     struct buffer body = {0};
     metrics_print(&body);
     http_respond(response, 200, "text/plain; version=0.0.4; charset=utf-8", "", buffer_slice(&body));
@@ -62,19 +63,19 @@ static void answer_metrics(struct bridge *b, struct buffer *response)
 
 static const struct {
     const char *path;
-    void (*answer)(struct bridge *b, struct buffer *response);
+    void (*answer)(struct worker *w, struct buffer *response);
 } pages[] = {
     {"/healthz", answer_health},
     {"/readyz", answer_ready},
     {"/metrics", answer_metrics},
 };
 
-bool status_request(struct bridge *b, const struct http_head *head, struct buffer *response)
+bool status_request(struct worker *w, const struct http_head *head, struct buffer *response)
 {
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         if (!slice_is(head->path, pages[i].path))
             continue;
-        pages[i].answer(b, response);
+        pages[i].answer(w, response);
         return true;
     }
     return false;

@@ -121,7 +121,12 @@ void stretch_close(struct stretch *t)
 bool stretch_leads_on(const struct stretch *t)
 {
     uint64_t tail = hotlog_tail(hot_of(t)), head = hotlog_head(hot_of(t));
-    return tail == 0 || t->position >= tail + (head - tail) / LEADS_ON; /* until it is full, nothing goes */
+    return t->position >= (hotlog_evicts(hot_of(t)) ? tail + (head - tail) / LEADS_ON : tail);
+}
+
+bool stretch_passes(const struct stretch *t, uint64_t until)
+{
+    return until < t->position && hotlog_place_before(hot_of(t), until, NULL, 0) >= hotlog_tail(hot_of(t));
 }
 
 struct origin *stretch_reach(const struct stretch *t, const struct origin *from)

@@ -60,7 +60,13 @@ void sweeps_request(struct sweeps *s, struct worker *w, uint64_t client, uint64_
     struct request *r = xcalloc(1, sizeof *r);
     *r =
         (struct request){.worker = w, .client = client, .session = session, .origin = origin, .until = until};
+    sweeps_request_again(s, r);
+}
+
+void sweeps_request_again(struct sweeps *s, struct request *r)
+{
     pthread_mutex_lock(&s->lock);
+    r->next = NULL;
     r->number = s->next_number++;
     r->since = clock_monotonic_ms();
     *s->last = r;
@@ -216,7 +222,7 @@ static void read_on(struct sweeper *s)
 static void go_on(struct sweeper *s)
 {
     stretch_go_on(&s->stretch);
-    if (!open_stretch(s) || !window_go_on(s->window, &s->stretch))
+    if (!window_is_current(s->window) || !open_stretch(s) || !window_go_on(s->window, &s->stretch))
         return;
     int64_t *before = xcalloc(s->stretch.count + 1, sizeof *before);
     memcpy(before, s->stretch.place, s->stretch.count * sizeof *before);
@@ -231,7 +237,7 @@ static void go_on(struct sweeper *s)
 
 static void follow(struct sweeper *s)
 {
-    while (!on_stopping(s) && !window_is_over(s->window)) {
+    while (!on_stopping(s) && window_is_current(s->window) && !window_is_over(s->window)) {
         if (s->open)
             read_on(s);
         else if (stretch_leads_on(&s->stretch) || window_is_deserted(s->window))
@@ -257,8 +263,9 @@ static void admit(struct sweeper *s, struct request *all, bool begun)
 static void sweep(struct sweeper *s, struct request *all)
 {
     s->invited = 0;
+    window_take_edition(s->window);
     stretch_plan(&s->stretch, s->bridge, all);
-    bool begun = open_stretch(s);
+    bool begun = window_is_current(s->window) && open_stretch(s);
     if (begun) {
         stretch_settle(&s->stretch);
         begun = window_begin(s->window, &s->stretch);

@@ -20,11 +20,17 @@ struct request {
     uint64_t until;
     /* the answer */
     struct window *window;
+    uint64_t edition; /* by which the window was routed */
     unsigned log;
     uint64_t position;
     struct gap *gaps;
     size_t gap_count;
 };
+
+/* --- bridge_sweep.c --- */
+
+/* Any thread: it turned out that the window was none for it. */
+void sweeps_request_again(struct sweeps *s, struct request *r);
 
 /* --- bridge_stretch.c --- */
 
@@ -53,6 +59,8 @@ void stretch_finish(struct stretch *t);
 void stretch_settle(struct stretch *t);
 /* All of it has been read. */
 void stretch_close(struct stretch *t);
+/* Does it lead beyond where a side walk ends, while it could have led there? */
+bool stretch_passes(const struct stretch *t, uint64_t until);
 /* Will the hot log still have what follows when those who walk the stretch have come to its end? */
 bool stretch_leads_on(const struct stretch *t);
 /* The place without what cannot be had any more. Release it. */
@@ -70,9 +78,14 @@ struct window_hooks {
     bool (*stopping)(void *owner);
 };
 
+/* Is it routed by the catalogue that there is? If not it is to end. */
+bool window_is_current(const struct window *w);
 struct window *window_create(struct bridge *b, unsigned log, const struct window_hooks *hooks, void *owner);
 void window_destroy(struct window *w);
 
+/* What comes next is routed by the newest catalogue; before the stretch is planned, so that a window that is
+ * still current afterwards does not reach beyond where that took effect in the hot log. */
+void window_take_edition(struct window *w);
 /* Begins anew where the stretch does, and waits until Kafka has that as a checkpoint, so that no event goes
  * out without a cursor. false: stopping. */
 bool window_begin(struct window *w, const struct stretch *t);

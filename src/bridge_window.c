@@ -52,7 +52,7 @@ struct window *window_create(struct bridge *b, unsigned log, const struct window
     w->number = log;
     w->journal = b->journals[log];
     w->log = journal_log(w->journal);
-    w->judge = judge_create(b->catalogue, (size_t)b->config->event_max_bytes);
+    w->judge = judge_create(b);
     w->hooks = hooks;
     w->owner = owner;
     journal_set_pace(w->journal, pace, w);
@@ -69,6 +69,22 @@ static void wake_loops(struct window *w)
 {
     for (unsigned i = 0; i < w->bridge->worker_count; i++)
         loop_wake(w->bridge->workers[i].loop);
+}
+
+/* --- the catalogue --- */
+
+bool window_is_current(const struct window *w)
+{
+    return reload_is_current(w->bridge->reload, judge_edition(w->judge));
+}
+
+void window_take_edition(struct window *w)
+{
+    if (window_is_current(w))
+        return;
+    struct edition *e = reload_current(w->bridge->reload);
+    judge_adopt(w->judge, e);
+    edition_release(e);
 }
 
 /* --- beginning --- */
@@ -88,7 +104,7 @@ static bool cover(struct window *w, const struct stretch *t)
     history_checkpoint(w->bridge->history, w->number, true);
     uint64_t since = clock_monotonic_ms();
     for (bool told = false; !is_covered(w, t->count); usleep(PAUSE_US)) {
-        if (w->hooks->stopping(w->owner))
+        if (w->hooks->stopping(w->owner) || !window_is_current(w))
             return false;
         if (!told && clock_monotonic_ms() - since > TELL_AFTER_MS) {
             log_warn("sweep", "the checkpoint topic cannot be written: sessions that need history wait");
@@ -115,6 +131,11 @@ bool window_begin(struct window *w, const struct stretch *t)
 static void enter(struct loop_task *task)
 {
     struct request *r = (struct request *)task;
+    if (r->edition != r->worker->edition->number) { /* what its rooms are called there is another matter */
+        atomic_fetch_sub(&r->window->entering, 1);
+        sweeps_request_again(r->worker->bridge->sweeps, r);
+        return;
+    }
     struct client *c = roster_find(r->worker->roster, r->client);
     if (c)
         client_enter(c, r->session, r->log, r->position, r->origin, r->gaps, r->gap_count);
@@ -127,7 +148,7 @@ static void enter(struct loop_task *task)
 
 bool window_join(struct window *w, const struct stretch *t, struct request *r)
 {
-    if (r->until < t->position || (w->ended && !stretch_leads_on(t)))
+    if (stretch_passes(t, r->until) || (w->ended && !stretch_leads_on(t)))
         return false;
     struct origin *reach = stretch_reach(t, r->origin);
     uint64_t position = hotlog_enter(w->log, reach->skip, reach->count);
@@ -137,6 +158,7 @@ bool window_join(struct window *w, const struct stretch *t, struct request *r)
     }
     stretch_declare(t, r, reach);
     r->window = w;
+    r->edition = judge_edition(w->judge)->number;
     r->log = w->number;
     r->position = position;
     if (atomic_load(&w->entering) == 0 || position < w->entering_at)
@@ -227,7 +249,7 @@ void window_record(struct window *w, uint32_t partition, const struct record *re
 
 void window_gap(struct window *w, uint32_t partition, const struct gap *gap)
 {
-    journal_append_gap(w->journal, w->bridge->catalogue, partition, gap);
+    journal_append_gap(w->journal, judge_edition(w->judge)->catalogue, partition, gap);
     journal_advance(w->journal, partition, gap->to, NULL);
     metric_add(metric_label(METRIC_GAPS, gap_reason_text(gap->reason)), 1);
 }

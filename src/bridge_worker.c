@@ -69,7 +69,7 @@ static bool on_upgrade(void *owner, struct conn *c, const struct http_head *head
 static bool on_request(void *owner, const struct http_head *head, struct buffer *response)
 {
     struct worker *w = owner;
-    return status_request(w->bridge, head, response);
+    return status_request(w, head, response);
 }
 
 static int on_elsewhere(void *owner, const struct http_head *head)
@@ -167,6 +167,26 @@ static void on_pulse(struct loop_timer *timer)
     history_pulse(w);
 }
 
+/* Whoever is at the head stays there; all others go on, later, in what is read from Kafka anew. */
+void worker_leave_past(struct worker *w, struct edition *e)
+{
+    (void)e;
+    fanout_turn(w->fanout);
+    fanout_leave_past(w->fanout);
+}
+
+void worker_change_edition(struct worker *w, struct edition *e)
+{
+    struct edition *before = w->edition;
+    fanout_leave_past(w->fanout); /* those who have come back meanwhile */
+    timeline_note(w->timeline, loop_now(w->loop), hotlog_head(journal_log(w->bridge->journals[0])));
+    w->edition = edition_hold(e);
+    lookups_adopt(w->lookups, e->catalogue);
+    ws_adopt(w->ws, e->catalogue);
+    sio_adopt(w->sio, e->catalogue);
+    edition_release(before);
+}
+
 static void on_drain(struct loop_task *task)
 {
     struct worker *w = (struct worker *)((char *)task - offsetof(struct worker, drain_task));
@@ -214,6 +234,7 @@ void worker_create(struct worker *w, struct bridge *b)
 {
     const struct config *config = b->config;
     w->bridge = b;
+    w->edition = reload_current(b->reload);
     w->loop = loop_create();
     struct hotlog *logs[FANOUT_LOGS_MAX];
     for (unsigned i = 0; i < b->journal_count; i++)
@@ -231,7 +252,7 @@ void worker_create(struct worker *w, struct bridge *b)
         .fanout = w->fanout,
         .hotlog = logs[0],
         .partitions = b->partitions,
-        .catalogue = b->catalogue,
+        .catalogue = w->edition->catalogue,
         .lookups = w->lookups,
         .timeline = w->timeline,
         .rooms_max = (size_t)config->rooms_max,
@@ -284,4 +305,5 @@ void worker_finish(struct worker *w)
     timeline_destroy(w->timeline);
     fanout_destroy(w->fanout);
     loop_destroy(w->loop);
+    edition_release(w->edition);
 }

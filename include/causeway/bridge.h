@@ -15,8 +15,8 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault);
  */
 void bridge_destroy(struct bridge *b);
 
-/* Takes in what can change without a restart: the keys of tokens. What cannot be read or is wrong changes
- * nothing, and is logged. */
+/* Takes in what can change without a restart: the keys of tokens, the catalogue. What cannot be read or is
+ * wrong changes nothing, and is logged. The catalogue takes effect soon after, when Kafka is being read. */
 void bridge_reload(struct bridge *b);
 
 /* Did it find, after the start, that a setting must be refused? SIGTERM has then been sent to the process

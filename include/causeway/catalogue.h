@@ -65,6 +65,7 @@ struct topic {
 
 struct lookup {
     uint16_t index;
+    uint64_t id; /* the same in every catalogue that has the same lookup: a hash of name and statement */
     struct slice name;
     struct slice sql;
     struct template *const *params;
@@ -121,6 +122,7 @@ struct catalogue *catalogue_check(const struct document *d, struct catalogue_fau
 void catalogue_faults_finish(struct catalogue_faults *faults);
 struct catalogue *catalogue_hold(struct catalogue *c);
 void catalogue_release(struct catalogue *c);
+void catalogue_replace(struct catalogue **held, struct catalogue *by); /* holds it, releases the other */
 
 size_t catalogue_topics(const struct catalogue *c, const struct topic **out);
 size_t catalogue_lanes(const struct catalogue *c, const struct lane **out);

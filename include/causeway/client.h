@@ -98,6 +98,11 @@ void client_destroy(struct client *c); /* NULL is fine; not from within a hook *
  * request. */
 void client_set_resume(struct client *c, struct slice cursor, struct slice rooms);
 
+/* Another catalogue takes the place of the one there was, which the caller still holds; the fan-out has left
+   its past (fanout_leave_past), the lookups have become those of `catalogue`. `lane` is the client's there;
+   NULL: it is no more, nothing is handed over any more, and the caller ends the connection. */
+void client_adopt(struct client *c, struct catalogue *catalogue, const struct lane *lane);
+
 /* The credential of the upgrade; later ones come as commands (`auth`, `refresh`). Once it is judged good, the
    position in the log is noted, then the rights are looked up. */
 void client_authenticate(struct client *c, struct slice token);

@@ -50,6 +50,11 @@ bool fanout_pending(const struct fanout *f);
  * how many sessions there are. */
 void fanout_report(struct fanout *f);
 
+/* What the logs hold is not to be walked any more, though it is still there. Whoever has not come to the head
+   of the hot log stands in no log from now on, but at a place in Kafka. After a turn that has come to the
+   head. */
+void fanout_leave_past(struct fanout *f);
+
 struct fanout_counts {
     size_t sessions, behind;
     uint64_t deliveries, bytes, replayed; /* since the last call */
@@ -63,6 +68,9 @@ struct session *session_create(
     struct fanout *f, uint16_t lane, const struct transport_hooks *hooks, void *transport);
 void session_destroy(struct session *s); /* NULL is fine; not from within a transport hook */
 void session_start(struct session *s);
+
+/* It stands in rooms of the same names on another lane. */
+void session_change_lane(struct session *s, uint16_t lane);
 
 /* For a held session: where it goes on from. By position in the hot log (exact), or by place in Kafka
    (holds the origin). session_enter ends the waiting that `away` began, in any log. */

@@ -45,6 +45,13 @@ struct grants *grants_create(struct catalogue *c, const struct lane *lane, struc
    is undecided stays undecided. */
 void grants_destroy(struct grants *g);
 
+/* Another catalogue takes the place of the one there was, which the caller still holds until after that, and
+   whose lookups have become those of `c` (lookups_adopt): whatever was decided is looked at anew and reported
+   as a change of rights, rights being in doubt until then. */
+void grants_adopt(struct grants *g, struct catalogue *c, const struct lane *lane);
+/* Nothing is granted any more; no further call of a hook but ended(why). */
+void grants_give_up(struct grants *g, enum grants_outcome why);
+
 /* Who is it, and which automatic rooms? Always decided later, through hooks.attached: the principal's lookup
    first, then all others at once, none twice. May be called again once decided; not before. */
 void grants_attach(struct grants *g);

@@ -57,6 +57,9 @@ void hotlog_publish(struct hotlog *log);
 uint64_t hotlog_next(const struct hotlog *log);
 /* How much of the log, in percent, has been written since this sequence. */
 unsigned hotlog_fill(const struct hotlog *log, uint64_t since);
+/* What the log holds is of no use any more: it is empty from now on, at a place that is known exactly. The
+ * readers have dealt with all of it, or find themselves before the tail. */
+void hotlog_empty(struct hotlog *log);
 /* Windows: nothing older can be walked from now on; sessions that still do find themselves before the tail.
  */
 void hotlog_evict_all(struct hotlog *log);
@@ -104,6 +107,7 @@ void hotlog_unpin(struct hotlog_reader *r);
 uint64_t hotlog_head(const struct hotlog *log);
 uint64_t hotlog_tail(const struct hotlog *log);
 uint64_t hotlog_staying(const struct hotlog *log); /* what lies before this is about to be evicted */
+bool hotlog_evicts(const struct hotlog *log);      /* is it full, so that what comes takes the oldest away? */
 uint64_t hotlog_dismissed(const struct hotlog *log);
 /* This reader has dealt with everything before `position`. */
 void hotlog_done(struct hotlog_reader *r, uint64_t position);

@@ -95,6 +95,10 @@ bool kafka_source_placed(struct kafka_source *s);
 /* Any thread: somebody has heard of partitions that are not read yet: they are looked for at once. */
 void kafka_source_look(struct kafka_source *s);
 
+/* Only from within a hook: these are the topics from now on. What is not among them is read no more; what is
+ * new begins at its head, or where no such topic exists, at its beginning. */
+void kafka_source_set_topics(struct kafka_source *s, const struct slice *topics, size_t count);
+
 /* Any thread: all connections are made anew (certificates are read again); each partition goes on at its
  * position. */
 void kafka_source_renew(struct kafka_source *s);

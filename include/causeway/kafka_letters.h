@@ -32,6 +32,9 @@ struct kafka_letters_hooks {
 /* `settings` must have passed kafka_settings_check. Everything is copied. */
 struct kafka_letters *kafka_letters_create(const struct kafka_settings *settings,
     const struct kafka_letters_settings *how, const struct kafka_letters_hooks *hooks, void *owner);
+/* Any thread: these are the topics of the records from now on. A new one is judged from its oldest record
+ * on. */
+void kafka_letters_set_topics(struct kafka_letters *l, const struct slice *topics, size_t count);
 /* Leaves the group, and nobody waits for that. Any thread; NULL is fine. */
 void kafka_letters_stop(struct kafka_letters *l);
 /* ... which takes some seconds at most. NULL is fine. */

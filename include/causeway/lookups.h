@@ -41,6 +41,11 @@ struct lookups *lookups_create(struct catalogue *c, const struct lookups_setting
     const struct lookups_hooks *hooks, void *owner);
 void lookups_destroy(struct lookups *l); /* nobody uses it any more; NULL is fine */
 
+/* Another catalogue takes the place of the one there was, which the caller still holds. Answers of lookups
+   that are the same in both stay; the others stay for as long as they are used, and are not asked for again.
+ */
+void lookups_adopt(struct lookups *l, struct catalogue *c);
+
 /* `rows` stays the caller's, NULL unless LOOKUP_OK. A tag that nobody waits for any more is ignored. */
 void lookups_answer(struct lookups *l, uint64_t tag, enum lookup_status status, struct rows *rows);
 
@@ -69,6 +74,7 @@ struct lookups_user {
         known_until; /* what has changed since it was last reset to UINT64_MAX was known to hold until then */
     struct lookups_user *next, *previous; /* those to be reviewed */
     bool queued;
+    bool renewing; /* its rights are looked at anew for a reason that is none of theirs: what is good stays */
 };
 
 void lookups_user_init(struct lookups_user *u, void (*review)(struct lookups_user *u));

@@ -49,6 +49,8 @@
     X(TOKEN_KEYS_FETCHED, GAUGE, "causeway_token_keys_fetched_seconds",                                      \
         "Unix time of the last good fetch of JWKS_URL.", "")                                                 \
     X(LIMIT_HITS, COUNTER, "causeway_limit_hits_total", "What a limit has refused, by limit.", "limit")      \
+    X(RELOADS, COUNTER, "causeway_catalogue_reloads_total", "Reloads of the catalogue, by result.",          \
+        "result")                                                                                            \
     X(EXPIRED, COUNTER, "causeway_connections_expired_total",                                                \
         "Connections that were closed because their token had expired.", "")                                 \
     X(JOINS, COUNTER, "causeway_room_decisions_total", "Requests to join a room, by outcome.", "outcome")    \

@@ -26,6 +26,9 @@ struct sio *sio_create(struct loop *loop, const struct client_settings *client,
     const struct sio_settings *settings, const struct sio_app_hooks *hooks, void *owner);
 void sio_destroy(struct sio *o); /* before the fan-out and the loop are destroyed */
 
+/* As client_adopt, for all; a connection with a namespace that is no more is ended. */
+void sio_adopt(struct sio *o, struct catalogue *catalogue);
+
 bool sio_take(struct sio *o, struct conn *c, const struct http_head *head); /* as engine_take */
 int sio_loop(const struct sio *o, const struct http_head *head);            /* as engine_loop */
 void sio_turn(struct sio *o); /* at the end of each turn of the loop, behind the fan-out's */

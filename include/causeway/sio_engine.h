@@ -97,6 +97,7 @@ bool engine_ended(const struct engine_session *s);
 
 /* What nobody can guess: for ids that are secrets. */
 void engine_random_id(char out[ENGINE_ID_SIZE + 1]);
+bool engine_could_be_id(struct slice text); /* by its letters */
 
 /* All sessions, in no order; NULL at the end. What ends meanwhile stays in it until the turn is over. */
 struct engine_session *engine_first(const struct engine *e);

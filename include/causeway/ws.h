@@ -28,6 +28,10 @@ struct ws *ws_create(struct loop *loop, const struct client_settings *client,
 void ws_destroy(
     struct ws *w); /* cuts what is still connected; before the fan-out and the loop are destroyed */
 
+/* As client_adopt, for all; who is on a lane that is no more is told to come back later, and then gets 404.
+ */
+void ws_adopt(struct ws *w, struct catalogue *catalogue);
+
 /* Takes over a connection whose request head asks for an upgrade on one of the catalogue's lanes. false: no
  * lane of that path. */
 bool ws_accept(struct ws *w, struct conn *c, const struct http_head *head);

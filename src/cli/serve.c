@@ -23,7 +23,7 @@ static const char usage[] =
     "  --dev             accept a JWT_SECRET of less than 32 bytes\n"
     "  --set NAME=VALUE  one setting, or kafka.<librdkafka property>=<value>\n"
     "SIGTERM and SIGINT drain: clients are told to come back (1012), then it exits with 0.\n"
-    "SIGHUP reads the keys of tokens anew.\n";
+    "SIGHUP reads the keys of tokens and the catalogue anew; what is wrong changes nothing.\n";
 
 static int parse(int argc, char **argv, struct options *out)
 {

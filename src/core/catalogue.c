@@ -62,6 +62,13 @@ void catalogue_faults_finish(struct catalogue_faults *faults)
     faults->count = 0;
 }
 
+void catalogue_replace(struct catalogue **held, struct catalogue *by)
+{
+    catalogue_hold(by);
+    catalogue_release(*held);
+    *held = by;
+}
+
 size_t catalogue_topics(const struct catalogue *c, const struct topic **out)
 {
     *out = c->topics;

@@ -90,6 +90,7 @@ static void compile_lookup(
     lookup->sql = catalogue_copy(k->c, compile_text(k, node_find(node, "sql"), node, "sql"));
     size_t before = k->faults->count;
     compile_params(k, lookup, node_find(node, "params"));
+    lookup->id = hash_bytes(lookup->sql.data, lookup->sql.size, hash_bytes(name.data, name.size, 0));
     size_t highest = highest_parameter(lookup->sql);
     if (k->faults->count == before && highest != lookup->param_count)
         compile_fault(k, node,

@@ -155,6 +155,35 @@ void client_begin_when_settled(struct client *c)
         session_start(c->session);
 }
 
+/* --- another catalogue --- */
+
+/* Where it begins is not known yet, and nothing was said: it may as well begin now. */
+static bool is_nowhere_yet(const struct client *c)
+{
+    bool located = c->resuming && c->locate_tag == 0 && c->resume_cursor;
+    return c->state == CLIENT_ATTACHING && !located;
+}
+
+void client_adopt(struct client *c, struct catalogue *catalogue, const struct lane *lane)
+{
+    if (!lane) {
+        c->state = CLIENT_REFUSED;
+        if (c->grants)
+            grants_give_up(c->grants, GRANTS_UNAVAILABLE);
+        return;
+    }
+    catalogue_replace(&c->settings.catalogue, catalogue);
+    c->settings.lane = lane;
+    if (!c->session)
+        return;
+    if (is_nowhere_yet(c))
+        session_set_position(c->session, hotlog_head(c->settings.hotlog));
+    session_change_lane(c->session, lane->index);
+    if (c->sides && c->sides->session)
+        session_change_lane(c->sides->session, lane->index);
+    grants_adopt(c->grants, catalogue, lane);
+}
+
 /* --- answers --- */
 
 void client_error(struct client *c, const char *code, const char *message, struct slice room)

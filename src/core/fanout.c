@@ -253,6 +253,21 @@ static void let_go(struct fanout *f, struct view *v)
         unpin_all(f);
 }
 
+static bool stands_in_past(const struct fanout *f, const struct session *s)
+{
+    bool walks = s->state != SESSION_LIVE && s->state != SESSION_AWAY && s->position != HOTLOG_NOWHERE;
+    return walks && (s->log != HOT || s->position < f->position);
+}
+
+void fanout_leave_past(struct fanout *f)
+{
+    pin_all(f);
+    for (struct session *s = f->first; s; s = s->next)
+        if (stands_in_past(f, s))
+            session_lose_place(s);
+    unpin_all(f);
+}
+
 /* Up to where have all sessions of this loop walked each window? Its writer waits for that. Who falls out of
    a log loses its place even when its socket is full, so that a window can begin anew; it asks for another
    one when the socket takes bytes again, so that one who has stopped reading costs no sweep. */

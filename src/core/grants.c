@@ -31,6 +31,7 @@ struct grants {
     void *owner;
     enum phase phase;
     bool doubted;
+    bool stale;             /* what rests on the principal was asked under another catalogue */
     struct inquiry who;     /* the principal's lookup */
     struct rows *principal; /* held; what the inquiries below were made for; NULL: not known */
     struct inquiry rules;   /* of the automatic rooms */
@@ -174,8 +175,10 @@ enum standing { STANDING_OPEN, STANDING_KNOWN, STANDING_LOST };
    needed again is not asked for again. */
 static void take_principal(struct grants *g, struct rows *rows)
 {
+    g->stale = false;
+    rows_hold(rows);
     rows_release(g->principal);
-    g->principal = rows_hold(rows);
+    g->principal = rows;
     struct inquiry rules = g->rules;
     g->rules = (struct inquiry){0};
     ask_automatic(g);
@@ -201,7 +204,7 @@ static enum standing check_principal(struct grants *g, enum grants_outcome *why)
     *why = GRANTS_NO_USER;
     if (rows_count(rows) != 1)
         return STANDING_LOST;
-    if (rows != g->principal)
+    if (rows != g->principal || g->stale)
         take_principal(g, rows);
     return STANDING_KNOWN;
 }
@@ -467,6 +470,39 @@ void grants_leave(struct grants *g, struct slice room)
         lookups_review(g->lookups);
         return;
     }
+}
+
+/* --- another catalogue --- */
+
+void grants_adopt(struct grants *g, struct catalogue *c, const struct lane *lane)
+{
+    catalogue_replace(&g->catalogue, c);
+    g->lane = lane->index;
+    if (g->phase == IDLE)
+        return;
+    struct inquiry who = g->who;
+    g->who = (struct inquiry){0};
+    struct rules_walk w = walk_of(g, NO_ROOM);
+    g->in_lookups.renewing = true;
+    ask(g, &g->who, &w, catalogue_principal(c));
+    inquiry_finish(&who, g->lookups);
+    g->stale = true;
+    enum grants_outcome why;
+    if (check_principal(g, &why) != STANDING_KNOWN) { /* asked when it is known */
+        inquiry_finish(&g->rules, g->lookups);
+        for (struct request *r = g->requests; r; r = r->next)
+            inquiry_finish(&r->inquiry, g->lookups);
+    }
+    g->in_lookups.renewing = false;
+    if (g->phase == ATTACHED)
+        set_doubt(g, true);
+    lookups_user_queue(g->lookups, &g->in_lookups);
+}
+
+void grants_give_up(struct grants *g, enum grants_outcome why)
+{
+    if (g->phase != IDLE)
+        end(g, why);
 }
 
 /* --- answers --- */

@@ -63,6 +63,7 @@ struct hotlog {
     _Atomic uint64_t head, tail;
     _Atomic uint64_t end, next_log; /* hotlog_end */
     _Atomic uint64_t dismissed;
+    atomic_bool evicts;
     _Atomic size_t bytes;
     unsigned reader_max;
     _Atomic unsigned reader_count;
@@ -180,8 +181,19 @@ static void make_room(struct hotlog *log, size_t frame, uint64_t rooms_end)
     uint64_t oldest = log->oldest;
     while (!fits(log, oldest, frame, rooms_end))
         oldest++;
-    if (oldest > log->oldest)
-        evict(log, oldest);
+    if (oldest == log->oldest)
+        return;
+    atomic_store_explicit(&log->evicts, true, memory_order_relaxed);
+    evict(log, oldest);
+}
+
+void hotlog_empty(struct hotlog *log)
+{
+    hotlog_publish(log);
+    hotlog_points_note(log->points, log->next);
+    evict(log, log->next);
+    atomic_store_explicit(&log->evicts, false, memory_order_relaxed);
+    hotlog_publish(log);
 }
 
 void hotlog_evict_all(struct hotlog *log)
@@ -418,7 +430,12 @@ uint64_t hotlog_tail(const struct hotlog *log)
 uint64_t hotlog_staying(const struct hotlog *log)
 {
     uint64_t tail = hotlog_tail(log);
-    return tail > 0 ? tail + (hotlog_head(log) - tail) / GOING : 0; /* until it is full, nothing goes */
+    return hotlog_evicts(log) ? tail + (hotlog_head(log) - tail) / GOING : tail;
+}
+
+bool hotlog_evicts(const struct hotlog *log)
+{
+    return atomic_load_explicit(&log->evicts, memory_order_relaxed);
 }
 
 uint64_t hotlog_dismissed(const struct hotlog *log)

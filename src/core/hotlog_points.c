@@ -106,6 +106,16 @@ bool hotlog_points_advance(
     return take;
 }
 
+void hotlog_points_note(struct hotlog_points *p, uint64_t sequence)
+{
+    lock_take(&p->lock);
+    p->sequence = sequence;
+    if (p->points[p->count - 1].sequence == sequence)
+        free(p->points[--p->count].next);
+    take_point(p, sequence);
+    lock_give(&p->lock);
+}
+
 /* Index of the first point at or after `sequence`, or count. */
 static size_t point_from(const struct hotlog_points *p, uint64_t sequence)
 {

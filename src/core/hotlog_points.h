@@ -17,6 +17,9 @@ void hotlog_points_destroy(struct hotlog_points *p);
 bool hotlog_points_advance(
     struct hotlog_points *p, uint32_t partition, int64_t next_offset, uint64_t next_sequence, bool due);
 
+/* Takes a point at this sequence in any case, instead of an earlier one of it. */
+void hotlog_points_note(struct hotlog_points *p, uint64_t sequence);
+
 /* Forgets all points and places; the next ones begin at this sequence. */
 void hotlog_points_reset(struct hotlog_points *p, uint64_t sequence);
 

@@ -55,8 +55,8 @@ void lookups_key(struct buffer *key, struct slice param)
 
 static struct slice key_of(const struct answer *a)
 {
-    size_t index = sizeof a->lookup->index;
-    return (struct slice){a->name.data + index, a->name.size - index};
+    size_t id = sizeof a->lookup->id;
+    return (struct slice){a->name.data + id, a->name.size - id};
 }
 
 void lookups_key_read(struct slice key, struct slice *params, size_t count)
@@ -73,7 +73,7 @@ void lookups_key_read(struct slice key, struct slice *params, size_t count)
 
 void answer_write_name(struct buffer *name, const struct lookup *lookup, struct slice key)
 {
-    buffer_add(name, &lookup->index, sizeof lookup->index);
+    buffer_add(name, &lookup->id, sizeof lookup->id);
     buffer_add_slice(name, key);
 }
 
@@ -215,7 +215,8 @@ struct use *lookups_use(
         a->users->previous = use;
     a->users = use;
     uint64_t now = lookups_now(l);
-    if (is_fresh(l, a, now)) {
+    bool stays = u->renewing && a->answered > 0 && answer_is_good(a);
+    if (stays || is_fresh(l, a, now)) {
         use->need = a->answered;
         metric_add(l->reused, 1);
         return use;
@@ -257,7 +258,7 @@ struct rows *use_rows(const struct use *use)
 uint64_t use_changed_since(const struct lookups *l, const struct use *use, uint64_t since_ms)
 {
     const struct answer *a = use->answer;
-    struct slice lookup = {a->name.data, sizeof a->lookup->index};
+    struct slice lookup = {a->name.data, sizeof a->lookup->id};
     uint64_t of_key = changes_since(l->changes, buffer_slice(&a->name), since_ms);
     uint64_t of_all = changes_since(l->changes, lookup, since_ms);
     return of_key < of_all ? of_key : of_all;
@@ -266,6 +267,22 @@ uint64_t use_changed_since(const struct lookups *l, const struct use *use, uint6
 bool use_is(const struct use *use, const struct lookup *lookup, const struct buffer *key)
 {
     return use->answer->lookup == lookup && slice_equal(key_of(use->answer), buffer_slice(key));
+}
+
+/* --- another catalogue --- */
+
+void lookups_adopt(struct lookups *l, struct catalogue *c)
+{
+    size_t cursor = 0;
+    struct slice name;
+    void *value;
+    while (map_next(l->answers, &cursor, &name, &value)) {
+        struct answer *a = value;
+        const struct lookup *same = catalogue_find_lookup(c, a->lookup->name);
+        if (same && same->id == a->lookup->id)
+            a->lookup = same;
+    }
+    catalogue_replace(&l->catalogue, c);
 }
 
 /* --- answers --- */

@@ -70,7 +70,7 @@ static bool change_key(struct lookups *l, const struct lookup *lookup, struct sl
 
 static void change_all(struct lookups *l, const struct lookup *lookup, uint64_t now)
 {
-    struct slice all = {(const char *)&lookup->index, sizeof lookup->index};
+    struct slice all = {(const char *)&lookup->id, sizeof lookup->id};
     changes_note(l->changes, all, now, now);
     size_t cursor = 0;
     struct slice name;

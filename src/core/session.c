@@ -148,6 +148,7 @@ void session_start(struct session *s)
 void session_set_position(struct session *s, uint64_t position)
 {
     CHECK(s->state == SESSION_HELD && s->log == HOT);
+    session_change_origin(s, NULL);
     s->position = position;
 }
 
@@ -347,16 +348,10 @@ bool session_room_name(const struct session *s, size_t index, struct buffer *out
     return true;
 }
 
-bool session_join(struct session *s, struct slice name)
+/* Takes over the hold of the room. */
+static void enter(struct session *s, uint32_t room)
 {
     struct fanout *f = s->fanout;
-    if (name.size == 0 || name.size > ROOM_NAME_MAX)
-        return false;
-    uint32_t room = rooms_hold(f->rooms, s->lane, name);
-    if (find_membership(s, room) != ROOM_NONE) {
-        rooms_release(f->rooms, room);
-        return false;
-    }
     if (s->room_count == s->room_capacity) {
         s->room_capacity = s->room_capacity ? s->room_capacity * 2 : 2;
         s->rooms = xrealloc(s->rooms, s->room_capacity * sizeof *s->rooms);
@@ -368,6 +363,19 @@ bool session_join(struct session *s, struct slice name)
     }
     s->rooms[s->room_count++] = (struct membership){room, local->count};
     local->sessions[local->count++] = s;
+}
+
+bool session_join(struct session *s, struct slice name)
+{
+    struct fanout *f = s->fanout;
+    if (name.size == 0 || name.size > ROOM_NAME_MAX)
+        return false;
+    uint32_t room = rooms_hold(f->rooms, s->lane, name);
+    if (find_membership(s, room) != ROOM_NONE) {
+        rooms_release(f->rooms, room);
+        return false;
+    }
+    enter(s, room);
     return true;
 }
 
@@ -398,6 +406,26 @@ static void leave_at(struct session *s, uint32_t index)
         *local = (struct local_room){0};
     }
     rooms_release(f->rooms, gone.room);
+}
+
+void session_change_lane(struct session *s, uint16_t lane)
+{
+    if (s->lane == lane)
+        return;
+    uint32_t count = s->room_count;
+    uint32_t *held = xcalloc(count + 1, sizeof *held);
+    struct buffer name = {0};
+    for (uint32_t i = 0; i < count; i++, buffer_clear(&name)) {
+        rooms_name(s->fanout->rooms, s->rooms[i].room, &name);
+        held[i] = rooms_hold(s->fanout->rooms, lane, buffer_slice(&name));
+    }
+    while (s->room_count > 0)
+        leave_at(s, s->room_count - 1);
+    s->lane = lane;
+    for (uint32_t i = 0; i < count; i++)
+        enter(s, held[i]);
+    buffer_finish(&name);
+    free(held);
 }
 
 bool session_leave(struct session *s, struct slice name)

@@ -158,6 +158,7 @@ struct kafka_topic {
     int32_t live_count;          /* those in the last metadata */
     bool seen;                   /* has been there at least once */
     bool missing;                /* the brokers said last that it does not exist */
+    bool left;                   /* read no more; kept, since librdkafka may still point to it */
     rd_kafka_resp_err_t trouble; /* of the last check */
     rd_kafka_resp_err_t fetch_trouble;
     uint64_t fetch_trouble_until;      /* over when it is not repeated before */
@@ -177,6 +178,10 @@ void kafka_topic_destroy(struct kafka_topic *t);
 /* A new handle of librdkafka was made, or is about to be destroyed. */
 void kafka_topic_attach(struct kafka_topic *t, struct kafka_reader *r);
 void kafka_topic_detach(struct kafka_topic *t);
+
+/* It is to be read no more; or again, from its head. */
+void kafka_topic_leave(struct kafka_topic *t);
+void kafka_topic_take_up(struct kafka_topic *t, struct kafka_reader *r);
 
 /* Asks the brokers about the topic and starts what can be started; sets the time of the next check.
    Blocks for a few short timeouts at most. false: no broker answered. */

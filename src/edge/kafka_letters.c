@@ -29,11 +29,15 @@ enum {
 /* Of a topic that we make: a letter is larger than its record by its headers, and records may be large. */
 #define TOPIC_MESSAGE_BYTES_MAX "33554432"
 
+struct names {
+    size_t count;
+    char *names[];
+};
+
 struct kafka_letters {
     rd_kafka_conf_t *conf;
     char *topic, *group;
-    char **topics;
-    size_t topic_count;
+    struct names *topics;
     struct kafka_letters_hooks hooks;
     void *owner;
     struct record record;
@@ -59,10 +63,26 @@ struct kafka_letters {
     pthread_t thread;
     atomic_bool stopping;
 
-    struct lock lock; /* what follows */
+    struct lock lock;   /* what follows */
+    struct names *next; /* topics to be read from now on; NULL: as before */
     bool ready;
     char detail[DETAIL_BYTES];
 };
+
+static struct names *copy_names(const struct slice *from, size_t count)
+{
+    struct names *n = xcalloc(1, sizeof *n + count * sizeof n->names[0]);
+    for (size_t i = 0; i < count; i++)
+        n->names[n->count++] = xstrndup(from[i].data, from[i].size);
+    return n;
+}
+
+static void free_names(struct names *n)
+{
+    for (size_t i = 0; n && i < n->count; i++)
+        free(n->names[i]);
+    free(n);
+}
 
 /* --- where each partition stands --- */
 
@@ -253,14 +273,46 @@ static void read_batch(struct kafka_letters *l)
 
 static bool subscribe(struct kafka_letters *l)
 {
-    rd_kafka_topic_partition_list_t *names = rd_kafka_topic_partition_list_new((int)l->topic_count);
-    for (size_t i = 0; i < l->topic_count; i++)
-        (void)rd_kafka_topic_partition_list_add(names, l->topics[i], RD_KAFKA_PARTITION_UA);
+    rd_kafka_topic_partition_list_t *names = rd_kafka_topic_partition_list_new((int)l->topics->count);
+    for (size_t i = 0; i < l->topics->count; i++)
+        (void)rd_kafka_topic_partition_list_add(names, l->topics->names[i], RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t error = rd_kafka_subscribe(l->consumer, names);
     rd_kafka_topic_partition_list_destroy(names);
     if (error)
         on_failure(l, rd_kafka_err2str(error));
     return !error;
+}
+
+static bool same_names(const struct names *a, const struct names *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = strcmp(a->names[i], b->names[i]) == 0;
+    return same;
+}
+
+/* Other topics are for another consumer: librdkafka leaks when it is to change them while it joins. */
+static void take_topics(struct kafka_letters *l)
+{
+    lock_take(&l->lock);
+    struct names *next = l->next;
+    l->next = NULL;
+    lock_give(&l->lock);
+    if (!next)
+        return;
+    l->astray = l->astray || !same_names(next, l->topics);
+    free_names(l->topics);
+    l->topics = next;
+}
+
+void kafka_letters_set_topics(struct kafka_letters *l, const struct slice *topics, size_t count)
+{
+    struct names *next = copy_names(topics, count);
+    lock_take(&l->lock);
+    struct names *before = l->next;
+    l->next = next;
+    lock_give(&l->lock);
+    free_names(before);
 }
 
 /* Records that were on their way come, too, and are not looked at. */
@@ -408,6 +460,7 @@ static void *run(void *argument)
 {
     struct kafka_letters *l = argument;
     while (!atomic_load(&l->stopping)) {
+        take_topics(l);
         if (l->astray)
             close_consumer(l);
         if (l->consumer || open_consumer(l)) {
@@ -461,9 +514,7 @@ struct kafka_letters *kafka_letters_create(const struct kafka_settings *settings
     l->topic = xstrndup(how->topic, strlen(how->topic));
     l->group = xstrndup(how->group, strlen(how->group));
     l->lenient = how->lenient;
-    l->topics = xcalloc(how->topic_count + 1, sizeof(char *));
-    for (size_t i = 0; i < how->topic_count; i++)
-        l->topics[l->topic_count++] = xstrndup(how->topics[i].data, how->topics[i].size);
+    l->topics = copy_names(how->topics, how->topic_count);
     l->owned = rd_kafka_topic_partition_list_new(0);
     l->conf = consumer_conf(l, settings);
     create_writer(l, settings);
@@ -490,9 +541,8 @@ void kafka_letters_destroy(struct kafka_letters *l)
     letter_writer_destroy(l->writer);
     rd_kafka_topic_partition_list_destroy(l->owned);
     rd_kafka_conf_destroy(l->conf);
-    for (size_t i = 0; i < l->topic_count; i++)
-        free(l->topics[i]);
-    free(l->topics);
+    free_names(l->topics);
+    free_names(l->next);
     free(l->starts);
     free(l->topic);
     free(l->group);

@@ -25,8 +25,8 @@ struct kafka_source {
     struct kafka_reader reader;
     struct kafka_probe *probe;
     rd_kafka_conf_t *conf;
-    struct kafka_topic **topics;
-    size_t topic_count;
+    struct kafka_topic **topics, **left; /* those that are read, and those that were */
+    size_t topic_count, left_count;
     size_t batch_max;
     size_t next_topic; /* whose turn to be checked it is */
     struct record record;
@@ -155,7 +155,7 @@ static void renew_client_when_due(struct kafka_source *s)
 
 static void hand_on(struct kafka_source *s, struct kafka_topic *t, const rd_kafka_message_t *m)
 {
-    if (!kafka_topic_accept(t, m, kafka_message_time(m)))
+    if (t->left || !kafka_topic_accept(t, m, kafka_message_time(m)))
         return;
     kafka_message_record(m, slice_of(t->name), &s->record);
     s->reader.hooks.record(s->reader.owner, &s->record);
@@ -169,9 +169,9 @@ static void take(struct kafka_source *s, rd_kafka_message_t *m)
         set_reached(s, true);
         s->last_record_at = kafka_clock_ms();
         hand_on(s, t, m);
-    } else if (t) {
+    } else if (t && !t->left) {
         kafka_topic_on_error(t, m, kafka_clock_ms());
-    } else {
+    } else if (!t) {
         on_error(s->reader.client, m->err, rd_kafka_message_errstr(m), s);
     }
 }
@@ -229,7 +229,8 @@ static void follow_traces(struct kafka_source *s)
 {
     struct kafka_probe_answer answer;
     while (kafka_probe_take(s->probe, &answer))
-        kafka_trace_answer(&s->reader, &answer);
+        if (!((struct kafka_topic *)answer.context)->left)
+            kafka_trace_answer(&s->reader, &answer);
     for (size_t i = 0; i < s->topic_count; i++)
         kafka_trace_ask(s->topics[i], s->probe);
 }
@@ -352,13 +353,65 @@ static void *run(void *argument)
     return NULL;
 }
 
+static size_t find_topic(struct kafka_topic *const *topics, size_t count, struct slice name)
+{
+    size_t i = 0;
+    while (i < count && !slice_is(name, topics[i]->name))
+        i++;
+    return i;
+}
+
+static void append_topic(struct kafka_topic ***topics, size_t *count, struct kafka_topic *t)
+{
+    *topics = xrealloc(*topics, (*count + 1) * sizeof(struct kafka_topic *));
+    (*topics)[(*count)++] = t;
+}
+
 static void add_topic(
     struct kafka_source *s, struct slice name, const struct kafka_source_start *starts, size_t start_count)
 {
-    for (size_t i = 0; i < s->topic_count; i++)
-        if (slice_is(name, s->topics[i]->name))
-            return;
-    s->topics[s->topic_count++] = kafka_topic_create(name, starts, start_count);
+    if (find_topic(s->topics, s->topic_count, name) == s->topic_count)
+        append_topic(&s->topics, &s->topic_count, kafka_topic_create(name, starts, start_count));
+}
+
+/* One that was left is taken up again: librdkafka may still know it by its address. */
+static void take_up(struct kafka_source *s, struct slice name)
+{
+    if (find_topic(s->topics, s->topic_count, name) < s->topic_count)
+        return;
+    size_t at = find_topic(s->left, s->left_count, name);
+    if (at < s->left_count) {
+        append_topic(&s->topics, &s->topic_count, s->left[at]);
+        s->left[at] = s->left[--s->left_count];
+    } else {
+        add_topic(s, name, NULL, 0);
+    }
+    kafka_topic_take_up(s->topics[s->topic_count - 1], &s->reader);
+}
+
+static bool is_among(const struct kafka_topic *t, const struct slice *names, size_t count)
+{
+    size_t i = 0;
+    while (i < count && !slice_is(names[i], t->name))
+        i++;
+    return i < count;
+}
+
+void kafka_source_set_topics(struct kafka_source *s, const struct slice *topics, size_t count)
+{
+    for (size_t i = 0; i < s->topic_count;) {
+        struct kafka_topic *t = s->topics[i];
+        if (is_among(t, topics, count)) {
+            i++;
+            continue;
+        }
+        kafka_topic_leave(t);
+        append_topic(&s->left, &s->left_count, t);
+        s->topics[i] = s->topics[--s->topic_count];
+    }
+    for (size_t i = 0; i < count; i++)
+        take_up(s, topics[i]);
+    s->report_at = 0;
 }
 
 struct kafka_source *kafka_source_create(const struct kafka_settings *settings, const struct slice *topics,
@@ -375,7 +428,6 @@ struct kafka_source *kafka_source_create(const struct kafka_settings *settings, 
     s->reader.hooks = *hooks;
     s->reader.owner = owner;
     s->batch_max = batch_max;
-    s->topics = xcalloc(topic_count ? topic_count : 1, sizeof(struct kafka_topic *));
     for (size_t i = 0; i < topic_count; i++)
         add_topic(s, topics[i], starts, start_count);
     s->probe = kafka_probe_create(settings);
@@ -402,6 +454,9 @@ void kafka_source_destroy(struct kafka_source *s)
     kafka_probe_destroy(s->probe);
     for (size_t i = 0; i < s->topic_count; i++)
         kafka_topic_destroy(s->topics[i]);
+    for (size_t i = 0; i < s->left_count; i++)
+        kafka_topic_destroy(s->left[i]);
+    free(s->left);
     free(s->topics);
     rd_kafka_conf_destroy(s->conf);
     lock_finish(&s->lock);

@@ -89,6 +89,31 @@ void kafka_topic_detach(struct kafka_topic *t)
     t->handle = NULL;
 }
 
+void kafka_topic_leave(struct kafka_topic *t)
+{
+    kafka_topic_detach(t);
+    t->left = true;
+    for (int32_t id = 0; id < t->partition_count; id++) {
+        metric_set(t->partitions[id].lag, 0);
+        kafka_trace_reset(&t->partitions[id].trace);
+    }
+}
+
+void kafka_topic_take_up(struct kafka_topic *t, struct kafka_reader *r)
+{
+    t->left = false;
+    t->known_since = wall_clock_ms();
+    t->start_count = 0;
+    t->trouble = t->fetch_trouble = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int32_t id = 0; id < t->partition_count; id++) {
+        struct kafka_partition *p = &t->partitions[id];
+        *p = (struct kafka_partition){.position = INT64_MAX, .start = -1, .lag = p->lag};
+        kafka_trace_reset(&p->trace);
+    }
+    if (r->client)
+        kafka_topic_attach(t, r);
+}
+
 void kafka_topic_halt(struct kafka_topic *t, int32_t id)
 {
     stop(t, id);

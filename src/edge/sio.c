@@ -343,22 +343,13 @@ static const struct transport_hooks transport_hooks = {
 
 /* --- what sockets bring --- */
 
-static bool is_plain(struct slice text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", text.data[i]) ||
-            !text.data[i])
-            return false;
-    return true;
-}
-
 /* Where to go on: what the client's own recovery sends (`offset`, with its `pid`), or the application
    (`cursor`); the rooms are named behind it, or in `rooms`. */
 static void take_resume(struct guest *g, const struct json *j, uint32_t auth)
 {
     struct buffer scratch = {0}, name = {0}, rooms = {0};
     struct slice pid = json_string(j, json_find(j, auth, SLICE("pid")), &scratch);
-    if (pid.size > 0 && pid.size <= PID_MAX && is_plain(pid))
+    if (pid.size > 0 && pid.size <= PID_MAX && engine_could_be_id(pid))
         memcpy(g->pid, pid.data, pid.size);
     struct slice cursor = json_string(j, json_find(j, auth, SLICE("cursor")), &scratch);
     if (cursor.size == 0)
@@ -531,6 +522,21 @@ void sio_drain(struct sio *o, uint64_t within_ms)
     o->draining = true;
     o->drain_until = loop_now(o->loop) + within_ms;
     on_drain(&o->drain);
+}
+
+/* --- another catalogue --- */
+
+void sio_adopt(struct sio *o, struct catalogue *catalogue)
+{
+    o->trailer.lane = NULL;
+    for (struct guest *g = o->first; g; g = g->next) {
+        const struct lane *lane = catalogue_find_lane(catalogue, DIALECT_SOCKETIO, g->lane->address);
+        if (!lane)
+            come_back(g, "this namespace is no more");
+        client_adopt(g->client, catalogue, lane);
+        g->lane = lane ? lane : g->lane;
+    }
+    catalogue_replace(&o->client.catalogue, catalogue);
 }
 
 /* --- the whole --- */

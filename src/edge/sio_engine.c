@@ -5,6 +5,7 @@
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -32,6 +33,14 @@ void engine_random_id(char out[ENGINE_ID_SIZE + 1])
     unsigned char bytes[ID_BYTES];
     random_bytes(bytes);
     write_id(bytes, out);
+}
+
+bool engine_could_be_id(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (!isalnum((unsigned char)text.data[i]) && !memchr("-_", text.data[i], 2))
+            return false;
+    return true;
 }
 
 /* The first byte is the loop's, so that each request finds its way; the others are nobody's guess. */

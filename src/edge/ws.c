@@ -268,6 +268,26 @@ size_t ws_peers(const struct ws *w)
     return w->peers;
 }
 
+/* --- another catalogue --- */
+
+static void adopt(struct peer *p, struct catalogue *catalogue)
+{
+    const struct lane *lane = catalogue_find_lane(catalogue, DIALECT_WEBSOCKET, p->lane->address);
+    if (!lane && p->state != PEER_ENDING)
+        peer_end(p, CLOSE_LATER, "this channel is no more");
+    client_adopt(p->client, catalogue, lane);
+    if (lane)
+        p->lane = lane;
+}
+
+void ws_adopt(struct ws *w, struct catalogue *catalogue)
+{
+    for (uint32_t i = 0; i < w->slots_used; i++)
+        if (w->slots[i].peer)
+            adopt(w->slots[i].peer, catalogue);
+    catalogue_replace(&w->client.catalogue, catalogue);
+}
+
 /* --- life cycle --- */
 
 struct ws *ws_create(struct loop *loop, const struct client_settings *client,

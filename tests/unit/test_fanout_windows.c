@@ -64,10 +64,12 @@ struct world {
     struct event *events; /* by position in the hot log */
     uint32_t count;
     int64_t next[PARTITIONS];
+    uint16_t lane;
     uint32_t seed;
-    bool generous;    /* transports take everything */
-    bool brutal;      /* windows do not wait */
-    bool target_late; /* a side walk was held so long that its sweep leads beyond it */
+    bool generous;        /* transports take everything */
+    bool brutal;          /* windows do not wait */
+    bool target_late;     /* a side walk was held so long that its sweep leads beyond it */
+    uint32_t leaves_past; /* one step in so many; 0: never */
     unsigned plain, replayed, redelivered, backfilled, repeats, aways, window_aways, sides, sweeps_begun,
         along, promises;
 };
@@ -272,10 +274,10 @@ static void append_to(struct world *w, struct hotlog *log, const struct event *e
     int size = snprintf(text, sizeof text, "{\"e\":%u%s", number, tail);
     for (unsigned i = 0; i < ROOM_NAMES; i++)
         if (e->rooms >> i & 1)
-            rooms[count++] = rooms_hold(w->rooms, 0, name_of(name, i));
+            rooms[count++] = rooms_hold(w->rooms, w->lane, name_of(name, i));
     for (unsigned i = 0; i < ROOM_NAMES; i++)
         if (e->except >> i & 1)
-            rooms[count + except++] = rooms_hold(w->rooms, 0, name_of(name, i));
+            rooms[count + except++] = rooms_hold(w->rooms, w->lane, name_of(name, i));
     char header[FRAME_HEADER_MAX];
     size_t header_size = frame_header(header, FRAME_TEXT, (size_t)size);
     char *frame = hotlog_reserve(log, header_size + (size_t)size);
@@ -470,7 +472,7 @@ static uint32_t draw_rooms(struct world *w)
 static void create(struct player *p)
 {
     struct world *w = p->world;
-    p->session = session_create(w->fanout, 0, &hooks, p);
+    p->session = session_create(w->fanout, w->lane, &hooks, p);
     p->rooms = draw_rooms(w);
     p->arrived = p->refused = p->full = false;
     memset(p->had, 0, sizeof p->had);
@@ -672,6 +674,29 @@ static void step(struct world *w)
         fanout_turn(w->fanout);
 }
 
+/* As when the catalogue is exchanged: what the logs hold is walked by nobody any more. */
+static void leave_past(struct world *w)
+{
+    hotlog_publish(w->hot);
+    fanout_turn(w->fanout);
+    fanout_leave_past(w->fanout);
+    w->lane ^= 1;
+    for (size_t i = 0; i < PLAYERS; i++) {
+        if (w->players[i].session)
+            session_change_lane(w->players[i].session, w->lane);
+        if (w->players[i].side)
+            session_change_lane(w->players[i].side, w->lane);
+    }
+    hotlog_empty(w->hot);
+    assert_int_equal(hotlog_tail(w->hot), hotlog_head(w->hot));
+    for (unsigned i = 0; i < WINDOWS; i++) {
+        if (w->sweeps[i].state != FILLING && w->sweeps[i].state != ENDED)
+            continue;
+        hotlog_evict_all(w->sweeps[i].log);
+        w->sweeps[i].state = CLEARING;
+    }
+}
+
 static bool is_settled(const struct world *w)
 {
     for (size_t i = 0; i < PLAYERS; i++) {
@@ -711,6 +736,8 @@ static void run_random(struct world *w, unsigned steps)
             for (unsigned n = next_random(w) % (one_in(w, 30) ? 40 : 4); n-- > 0;)
                 produce(w);
         hotlog_publish(w->hot);
+        if (w->leaves_past && one_in(w, w->leaves_past))
+            leave_past(w);
         step(w);
     }
     settle(w);
@@ -750,11 +777,25 @@ static void so_it_is_when_windows_do_not_wait_for_those_who_walk_them(void **sta
     assert_true(late > 0);
 }
 
+static void so_it_is_when_the_past_is_left(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 12; seed++) {
+        struct world *w = open_world(512, 64, seed * 15485863);
+        w->leaves_past = 40;
+        run_random(w, 2000);
+        assert_true(w->aways > 20 && w->sweeps_begun > 10 && w->sides > 5);
+        assert_true(w->repeats < (w->plain + w->replayed + w->redelivered) / 5);
+        close_world(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_lost_and_repeats_are_marked),
         cmocka_unit_test(so_it_is_when_windows_do_not_wait_for_those_who_walk_them),
+        cmocka_unit_test(so_it_is_when_the_past_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

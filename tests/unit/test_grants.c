@@ -784,6 +784,81 @@ static void unknown_answers_are_ignored(void **state)
 
 /* --- rows --- */
 
+/* --- another catalogue --- */
+
+/* The catalogue with something else in it, and with the lane in another place. */
+static void adopt(struct fixture *f, const char *find, const char *replace)
+{
+    char *with = text_with(shop, find, replace);
+    char *text = text_with(with, "channels:\n  clients:",
+        "channels:\n  first: {address: /first, servers: [{$ref: '#/servers/door'}]}\n  clients:");
+    struct catalogue *before = f->catalogue;
+    f->catalogue = catalogue_from_text(text);
+    lookups_adopt(f->lookups, f->catalogue);
+    grants_adopt(f->grants, f->catalogue, catalogue_find_lane(f->catalogue, DIALECT_WEBSOCKET, SLICE("/")));
+    catalogue_release(before);
+    free(with);
+    free(text);
+}
+
+static void another_catalogue_changes_what_it_says_otherwise(void **state)
+{
+    struct fixture *f = *state;
+    attach_as(f, "42,manager,3,t1");
+    answer(f, "cities 42", "city_id", "7");
+    grants_request(f->grants, SLICE("city-7-stock"), 1);
+    answer(f, "cities 42", "city_id", "7");
+    check_decided(f, "1 city-7-stock allowed; ");
+    f->changes[0] = '\0';
+    f->asked_count = 0;
+    adopt(f, "admin-orders:\n      join: automatic\n      allow: [{when: {role: [admin, ceo]}}]",
+        "all-orders:\n      join: automatic\n      allow: [{when: {role: manager}}]");
+    check_changes(f, "doubt; ");
+    lookups_review(f->lookups);
+    check_changes(f, "+all-orders 18446744073709551615; certain; ");
+    assert_int_equal(f->asked_count, 0); /* nothing that the database had to be asked for */
+
+    adopt(f, "[{when: {role: [manager, clerk], level: 3}, lookup: cities}]",
+        "[{when: {role: clerk}, lookup: cities}]");
+    lookups_review(f->lookups);
+    check_changes(f, "doubt; -city-7-stock forbidden; -all-orders forbidden; certain; ");
+    adopt(f, "cities: {sql: 'SELECT $1'", "cities: {sql: 'SELECT 2*$1'");
+    lookups_review(f->lookups);
+    check_changes(f, "doubt; ");
+    answer(f, "cities 42", "city_id", "8");
+    check_changes(f, "-city-7-orders forbidden; -depot-7-t1 forbidden; +city-8-orders 18446744073709551615; "
+                     "+depot-8-t1 18446744073709551615; certain; ");
+}
+
+static void another_catalogue_while_attaching_is_the_one_that_counts(void **state)
+{
+    struct fixture *f = *state;
+    f->asked_count = 0;
+    grants_attach(f->grants);
+    adopt(f, "user: {sql: 'SELECT $1'", "user: {sql: 'SELECT 1*$1'");
+    answer(f, "user 42", "id,role,level,tenant", "41,reader,3,t1"); /* the question of before */
+    assert_int_equal(f->attached_count, 0);
+    answer(f, "user 42", "id,role,level,tenant", "42,manager,3,t1");
+    answer(f, "cities 42", "city_id", "7");
+    assert_string_equal(f->attached, "allowed: city-7-orders depot-7-t1 user-42");
+}
+
+static void a_request_under_way_is_decided_by_the_other_catalogue(void **state)
+{
+    struct fixture *f = *state;
+    attach_as(f, "42,reader,3,t1");
+    answer(f, "friends u:42|t1", "who", "9");
+    grants_request(f->grants, SLICE("task:abc"), 5);
+    adopt(f, "task:{taskId}:\n      join: request\n      allow: [{when: {role: admin}}, {lookup: member}]",
+        "task:{taskId}:\n      join: request\n      allow: [{when: {role: admin}}]");
+    check_decided(f, "");
+    lookups_review(f->lookups);
+    check_decided(f, "5 task:abc forbidden; ");
+    grants_give_up(f->grants, GRANTS_UNAVAILABLE);
+    check_changes(f, "doubt; certain; doubt; ended unavailable; ");
+    assert_int_equal(lookups_count(f->lookups), 0);
+}
+
 static void rows_are_a_table_of_texts(void **state)
 {
     (void)state;
@@ -850,6 +925,9 @@ int main(void)
         grants_test(without_the_principal_for_too_long_it_is_over),
         grants_test(grants_can_be_destroyed_at_any_time),
         grants_test(unknown_answers_are_ignored),
+        grants_test(another_catalogue_changes_what_it_says_otherwise),
+        grants_test(another_catalogue_while_attaching_is_the_one_that_counts),
+        grants_test(a_request_under_way_is_decided_by_the_other_catalogue),
         cmocka_unit_test(rows_are_a_table_of_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

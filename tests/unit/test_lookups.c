@@ -476,6 +476,58 @@ static void answers_can_be_asked_for_again_all_the_time(void **state)
 
 #define stage(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* --- another catalogue --- */
+
+/* `pair` has another statement, `all` is gone, `first` takes the first place. */
+static const char another_shop[] =
+    "asyncapi: 3.0.0\n"
+    "servers: {door: {host: h, protocol: ws}}\n"
+    "channels: {clients: {address: /, servers: [{$ref: '#/servers/door'}]}}\n"
+    "x-causeway:\n"
+    "  principal: {lookup: user}\n"
+    "  lookups:\n"
+    "    first: {sql: 'SELECT 2'}\n"
+    "    user: {sql: 'SELECT $1', params: ['{token.user}']}\n"
+    "    pair: {sql: 'SELECT $1, $2, 3', params: ['{token.user}', '{user.id}']}\n";
+
+static void answers_of_lookups_that_stay_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    listen_now(f);
+    use(f, 0, "user", "a");
+    answer(f, "x");
+    use(f, 1, "pair", "a|b");
+    answer(f, "y");
+    use(f, 2, "all", "");
+    answer(f, "z");
+    use(f, 3, "user", "b");     /* under way */
+    pass(f, 20000, true, true); /* too old to be handed on */
+    struct catalogue *before = f->catalogue;
+    f->catalogue = catalogue_from_text(another_shop);
+    lookups_adopt(f->lookups, f->catalogue);
+    expect_asked(f, 4, "user b");
+    expect_state(f, 0, USE_GOOD, "x");
+
+    struct use *old = f->people[0].use;
+    f->people[0].user.renewing = true;
+    use(f, 0, "user", "a");
+    expect_asked(f, 4, NULL);
+    expect_state(f, 0, USE_GOOD, "x");
+    f->people[0].user.renewing = false;
+    lookups_drop(f->lookups, old);
+    answer_with(f, 3, "w"); /* the question of before */
+    expect_state(f, 3, USE_GOOD, "w");
+    change(f, "user:a");
+    expect_asked(f, 5, "user a");
+
+    drop(&f->people[1]);
+    use(f, 1, "pair", "a|b"); /* another question now */
+    expect_asked(f, 6, "pair a|b");
+    drop(&f->people[2]);
+    assert_false(lookups_changed(f->lookups, SLICE("all"), ++f->pulse.mark));
+    catalogue_release(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +544,7 @@ int main(void)
         stage(every_live_question_is_asked_once_when_listening_begins_again),
         stage(who_cannot_listen_asks_again_before_the_lease_is_over),
         stage(answers_can_be_asked_for_again_all_the_time),
+        stage(answers_of_lookups_that_stay_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
