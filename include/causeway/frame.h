@@ -46,6 +46,7 @@ struct frame_message {
 
 struct frame_decoder {
     struct buffer fragments;
+    unsigned empty;           /* of them, since these cost the sender nothing that message_max bounds */
     enum frame_opcode opcode; /* of the message that is being put together; FRAME_CONTINUATION: none */
     size_t message_max;
     bool expect_mask; /* servers expect it, clients refuse it */

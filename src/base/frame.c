@@ -2,6 +2,8 @@
 
 #include "causeway/utf8.h"
 
+enum { EMPTY_MAX = 100 }; /* fragments of one message without a byte */
+
 struct head {
     size_t size; /* of the header, mask included */
     uint64_t payload;
@@ -163,7 +165,10 @@ static enum frame_result assemble(
     if (h->opcode != FRAME_CONTINUATION) {
         d->opcode = h->opcode;
         buffer_clear(&d->fragments);
+        d->empty = 0;
     }
+    if (!h->final && payload.size == 0 && ++d->empty > EMPTY_MAX)
+        return violation(out, 1002, "too many empty fragments");
     buffer_add_slice(&d->fragments, payload);
     if (!h->final)
         return FRAME_MORE;

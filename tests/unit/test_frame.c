@@ -403,6 +403,24 @@ static void a_message_larger_than_allowed_is_1009_before_it_has_come(void **stat
     free(text);
 }
 
+static void fragments_without_a_byte_are_counted(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct reading r;
+        struct buffer bytes = {0};
+        begin(&r, true);
+        add_frame(&bytes, 0x01, SLICE("{"), some_mask);
+        for (int i = 0; i < 100 + more; i++)
+            add_frame(&bytes, 0x00, SLICE(""), some_mask);
+        add_frame(&bytes, 0x80, SLICE("}"), some_mask);
+        feed(&r, bytes.data, bytes.size);
+        assert_int_equal(r.violated, more);
+        end(&r);
+        buffer_finish(&bytes);
+    }
+}
+
 static void fragments_count_together_for_the_largest_message(void **state)
 {
     (void)state;
@@ -519,6 +537,7 @@ int main(void)
         cmocka_unit_test(a_close_code_must_be_one_that_may_be_sent),
         cmocka_unit_test(a_close_frame_may_be_empty_but_not_cut_short),
         cmocka_unit_test(a_message_larger_than_allowed_is_1009_before_it_has_come),
+        cmocka_unit_test(fragments_without_a_byte_are_counted),
         cmocka_unit_test(fragments_count_together_for_the_largest_message),
         cmocka_unit_test(a_stream_is_read_the_same_however_it_is_cut),
         cmocka_unit_test(noise_harms_nobody),
