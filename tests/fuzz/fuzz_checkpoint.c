@@ -1,7 +1,5 @@
 /* libFuzzer: whatever the bytes, checkpoint_decode refuses them, or what it reads can be written, and read
-   again to the same. clang -fsanitize=fuzzer,address,undefined over this file and src/core/checkpoint.c,
-   src/base/{buffer,map,memory,check,json_escape,utf8}.c, -Iinclude -D_GNU_SOURCE; run with
-   tests/fuzz/corpus/checkpoint. */
+   again to the same. */
 #include "causeway/checkpoint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

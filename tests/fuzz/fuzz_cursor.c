@@ -1,9 +1,5 @@
 /* libFuzzer: whatever the text, cursor_decode refuses it or gives numbers in range; what the bytes say as
-   numbers is read as it was written; and either makes a plan whose places are in order. clang
-   -fsanitize=fuzzer,address,undefined over this file and
-   src/core/{cursor,checkpoint,partitions,origin,resume}.c,
-   src/base/{base64,buffer,map,memory,check,json_escape,utf8}.c, -Iinclude -D_GNU_SOURCE; run with
-   tests/fuzz/corpus/cursor. */
+   numbers is read as it was written; and either makes a plan whose places are in order. */
 #include "causeway/resume.h"
 
 #include <stdlib.h>

@@ -1,8 +1,5 @@
 /* libFuzzer: whatever the bytes, json_scan either tells a fault inside the text or leaves a tape whose every
-   node can be read, stands within its parent, and scans alone to the same value. clang
-   -fsanitize=fuzzer,address,undefined over this file and
-   src/base/{json,json_scan,json_escape,utf8,buffer,map, memory,check}.c, -Iinclude -D_GNU_SOURCE; run with
-   tests/fuzz/corpus/json. */
+   node can be read, stands within its parent, and scans alone to the same value. */
 #include "causeway/json.h"
 
 #include <stdlib.h>

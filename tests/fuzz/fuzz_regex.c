@@ -1,8 +1,5 @@
 /* libFuzzer: the first line is a pattern, the rest a text. Whatever they are, the compiler refuses the
-   pattern with a reason, or the search decides: twice the same, and (?:pattern) as the pattern. clang
-   -fsanitize=fuzzer,address,undefined over this file and
-   src/base/{regex,regex_parse,regex_set,buffer,memory,check,json_escape,utf8}.c, -Iinclude -D_GNU_SOURCE; run
-   with tests/fuzz/corpus/regex. */
+   pattern with a reason, or the search decides: twice the same, and (?:pattern) as the pattern. */
 #include "causeway/buffer.h"
 #include "causeway/regex.h"
 #include "causeway/utf8.h"

@@ -1,9 +1,6 @@
 /* libFuzzer: the first line is a schema, the rest a value. Whatever they are, the compiler refuses the schema
    with a complaint, or the checker decides: twice the same, the opposite of what {"not": schema} says (unless
-   the effort was spent), and with a pointer that leads to a place in the value. clang
-   -fsanitize=fuzzer,address,undefined over this file and src/core/schema_*.c,
-   src/base/{arena,base64,buffer,check,decimal,document,edits,json,json_escape,json_scan,map,memory,reference,regex,
-   regex_parse,regex_set,scalar,uri,utf8}.c, -Iinclude -D_GNU_SOURCE; run with tests/fuzz/corpus/schema. */
+   the effort was spent), and with a pointer that leads to a place in the value. */
 #include "causeway/schema.h"
 
 #include <stdlib.h>

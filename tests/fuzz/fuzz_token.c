@@ -1,9 +1,6 @@
 /* libFuzzer: whatever the text, a verifier refuses it as token, and as a set of keys it is refused or gives
    some. The first byte says which; a token is also tried as the two first segments of one that is rightly
-   signed, so that what lies behind the signature is reached. clang -fsanitize=fuzzer,address,undefined over
-   this file, src/edge/token{,_claims,_ring,_cache,_keys,_key}.c,
-   src/base/{base64,buffer,map,memory,check,json,json_scan,json_escape,utf8,metrics}.c, -Iinclude
-   -D_GNU_SOURCE -DCAUSEWAY_VERSION='"0"' -lcrypto -lpthread; run with tests/fuzz/corpus/token. */
+   signed, so that what lies behind the signature is reached. */
 #include "../../src/edge/token_internal.h"
 
 #include "causeway/base64.h"

@@ -219,7 +219,7 @@ test('10,000 connections without a credential do not disturb 200 with one, and t
   assert.ok(descriptors(crowded) >= 10200, `${descriptors(crowded)} descriptors`);
   const during = await delays(clients, 50);
   const show = ({ p50, p99 }) => `${p50.toFixed(1)}/${p99.toFixed(1)} ms`;
-  t.diagnostic(`delay p50/p99: before ${show(before)}, while they come ${show(arriving)}, while they stand ${show(during)}`);
+  t.diagnostic(`figures: delay p50/p99: before ${show(before)}, while they come ${show(arriving)}, while they stand ${show(during)}`);
   assert.ok(during.p99 < Math.max(100, 4 * before.p99), `p99 ${during.p99} ms, before ${before.p99} ms`);
   await stop(horde, { signal: 'SIGKILL' });
   await until('the descriptors to return', () => descriptors(crowded) === 200, { timeout: 20000, every: 100 });
