@@ -2,7 +2,7 @@
 //
 // A history is {
 //   topics: [name],  rooms: [name],  events: Events,  truth: Truth (finished),
-//   clients: [{name, automatic: [room], requested: [room], rows: () => Uint32Array, notes: () => [text]}],
+//   clients: [{name, anonymous: events come without ids and marks, automatic: [room], requested: [room], rows: () => Uint32Array, notes: () => [text]}],
 //   lives: Map(part -> [time when life 1 was made, life 2, ...]),
 //   heals: [{time, until, strict}],  after the time no fault works until the next one begins
 //   born: [{part, time}],  partitions that were added
@@ -78,7 +78,7 @@ class Judgement {
     this.partCount = this.truth.part.reduce((most, part) => Math.max(most, part), 0) + 1;
     this.summary = {
       events: this.events.count, acknowledged: 0, records: this.truth.count, clients: this.clients.length, deliveries: 0, firsts: 0,
-      repeats: 0, repeatsRedelivered: 0, repeatsBackfill: 0, repeatsFresh: 0, markedButFirst: 0, beforeStart: 0, connects: 0, resumes: 0, resumeMessages: 0,
+      repeats: 0, repeatsRedelivered: 0, repeatsAnonymous: 0, repeatsBackfill: 0, repeatsFresh: 0, markedButFirst: 0, beforeStart: 0, connects: 0, resumes: 0, resumeMessages: 0,
       joinsWithCursor: 0, resumed: 0, exactResumes: 0, gaps: {}, declaredLost: 0, closes: {}, errors: {}, catchUpMs: 0, catchUpDuringMs: 0, newPartitionMs: 0, resumeMs: 0, latency: latencies(),
     };
   }

@@ -5,7 +5,7 @@ import { writeSync } from 'node:fs';
 /* Row: [kind | flags << 8 | part << 16, time, a, b, c, d]
      CONNECT    a instance, b incarnation, c row of the message that carried the cursor sent (or NONE), d note
      CONNECTED  the server's welcome
-     EVENT      part, a number of the event, b offset, c hash within the id, d hash of the payload
+     EVENT      part, a number of the event, b offset, c hash within the id, d hash of the payload; ANONYMOUS: no part, b, c
      CURSOR     a message whose only business is the cursor
      GAP        part, a from, b to (NONE: not said), c note of the reason
      RESUME     (sent) c row of the cursor, d note;   RESUMED (received)
@@ -15,7 +15,7 @@ import { writeSync } from 'node:fs';
 export const KIND = {
   CONNECT: 1, CONNECTED: 2, EVENT: 3, CURSOR: 4, GAP: 5, RESUME: 6, RESUMED: 7, JOIN: 8, JOINED: 9, ERROR: 10, CLOSE: 11,
 };
-export const FLAG = { REDELIVERED: 1, BACKFILL: 2, CURSOR: 4, LONG_CURSOR: 8 };
+export const FLAG = { REDELIVERED: 1, BACKFILL: 2, CURSOR: 4, LONG_CURSOR: 8, ANONYMOUS: 16 };
 export const NONE = 0xffffffff;
 export const NO_ROOM = 0xffff;
 export const WORDS = 6;

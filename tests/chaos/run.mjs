@@ -4,7 +4,8 @@
 //   ./dev chaos --splice    5,000 events/s, each for five of 500 clients that do nothing but cut and resume
 //   ./dev chaos --long      100 times kill -9 over 1,000,000 events with 20 clients
 //
-// Also --rate N and --clients N; --plain has clients resume by ?cursor=&rooms= alone.
+// Also --rate N and --clients N; --plain has clients resume by ?cursor=&rooms= alone; with --socketio two of three clients are
+// those of Socket.IO, one with its default options, one that only polls.
 import { fork } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -41,9 +42,11 @@ const GRACE = 5_000; // beyond the bound, so that what is late is seen to be lat
 const { values: flags } = parseArgs({
   options: {
     seconds: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' }, rate: { type: 'string' }, clients: { type: 'string' },
-    splice: { type: 'boolean' }, plain: { type: 'boolean' }, long: { type: 'boolean' },
+    splice: { type: 'boolean' }, plain: { type: 'boolean' }, socketio: { type: 'boolean' }, long: { type: 'boolean' },
   },
 });
+const KINDS = flags.socketio ? [{}, { socketio: true }, { socketio: true, transports: ['polling'] }] : [{}];
+const kindOf = (n) => KINDS[n % KINDS.length];
 const planName = flags.long ? 'long' : flags.splice ? 'splice' : 'faults';
 const plan = { ...PLANS[planName] };
 for (const name of ['seconds', 'rate', 'clients']) if (flags[name]) plan[name] = Number(flags[name]);
@@ -94,8 +97,8 @@ const exactRecords = Math.floor(bytes(plan.hotLog) / 2048);
 class Crew {
   constructor(stage) {
     const rooms = roomNames(plan);
-    const specs = stage.members.map(({ name, user, requested, automatic }) => ({
-      name, token: stage.tokenOf(user), topics: [TOPIC], requested: requested.map((room) => ({ room, name: rooms[room] })), rooms: automatic.length + requested.length,
+    const specs = stage.members.map(({ name, user, requested, automatic }, n) => ({
+      ...kindOf(n), name, token: stage.tokenOf(user), topics: [TOPIC], requested: requested.map((room) => ({ room, name: rooms[room] })), rooms: automatic.length + requested.length,
     }));
     this.specs = specs;
     this.state = [];
@@ -226,8 +229,8 @@ async function heal(nemesis, producer) {
 
 function historyOf(events, truth, nemesis) {
   const file = (name, kind) => join(dir, 'rows', `${name}.${kind}`);
-  const clients = stage.members.map(({ name, automatic, requested }) => ({
-    name, automatic, requested,
+  const clients = stage.members.map(({ name, automatic, requested }, n) => ({
+    name, anonymous: kindOf(n).socketio === true, automatic, requested,
     rows() {
       const content = readFileSync(file(name, 'rows'));
       return new Uint32Array(content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength));

@@ -66,7 +66,7 @@ export class ClientWalk {
     const resumes = cursorRow !== NONE;
     const carrier = resumes ? this.connectionOf(cursorRow) : null;
     const repeated = resumes && (this.words[cursorRow * WORDS] & 0xff) === KIND.CONNECTED && carrier.cursorRow !== NONE;
-    const minted = repeated ? carrier.minted : { by: carrier, time: resumes ? this.timeOf(cursorRow) : 0 };
+    const minted = repeated ? carrier.minted : { by: carrier, time: resumes ? this.placeOf(cursorRow, carrier) : 0 };
     const same = resumes && minted.by.instance === instance && minted.by.incarnation === incarnation;
     const exact = same && run.producedBetween(minted.time, this.time) <= run.options.exactRecords;
     this.connection = {
@@ -84,6 +84,15 @@ export class ClientWalk {
     run.summary.connects++;
     if (resumes) run.summary.resumes++;
     if (exact) run.summary.exactResumes++;
+  }
+
+  // From when the events are that a cursor stands at: in a replay they are older than the cursor.
+  placeOf(cursorRow, carrier) {
+    for (let row = cursorRow; row > carrier.row; row--) {
+      const n = this.words[row * WORDS + 2];
+      if ((this.words[row * WORDS] & 0xff) === KIND.EVENT) return Math.min(this.timeOf(cursorRow), this.run.events.invoked[n] ?? 0);
+    }
+    return this.timeOf(cursorRow);
   }
 
   // Rows before a cursor that it does not cover all the same: what had come after the last cursor before a cut. On a resumed
@@ -110,7 +119,7 @@ export class ClientWalk {
   onConnected() {
     if (this.since === NONE) this.since = this.time;
     this.cursorAt = this.time;
-    if (!(this.flags & FLAG.CURSOR)) this.accuse('cursor-missing', [this.row], 'connected without a cursor');
+    if (!(this.flags & FLAG.CURSOR) && !this.client.anonymous) this.accuse('cursor-missing', [this.row], 'connected without a cursor');
   }
 
   // --- events
@@ -118,18 +127,38 @@ export class ClientWalk {
   onEvent(n, offset, idHash, hash) {
     const { run } = this;
     run.summary.deliveries++;
-    const r = this.identify(n, offset, hash);
+    const anonymous = (this.flags & FLAG.ANONYMOUS) !== 0;
+    const r = anonymous ? this.recognize(n, hash) : this.identify(n, offset, hash);
     if (r < 0) return;
-    this.checkId(r, idHash);
+    if (!anonymous) this.checkId(r, idHash);
     this.checkEntitled(r, n);
     const repeat = this.firstRow[r] !== NONE;
-    const backfill = (this.flags & FLAG.BACKFILL) !== 0;
+    const backfill = anonymous ? this.mayBeBackfill(r, n) : (this.flags & FLAG.BACKFILL) !== 0;
     if (!backfill) this.checkConnectionOrder(r);
     if (repeat) this.onRepeat(r, backfill);
     else this.onFirst(r, n, backfill);
     this.lastRow[r] = this.row;
     if (run.truth.life[r] >= (this.lifeSeen.get(this.part) ?? 0)) this.lifeSeen.set(this.part, run.truth.life[r]);
     if (!backfill) this.checkCursorAge();
+  }
+
+  // Without an id: of the records with this payload the one that has not come yet, or whose last receipt is longest ago.
+  recognize(n, hash) {
+    const { run, lastRow } = this;
+    if (n >= run.events.count || run.first[n] < 0) return this.identify(n, NONE, hash);
+    let found = run.first[n];
+    for (let r = run.other[found]; r >= 0; r = run.other[r]) {
+      if (lastRow[found] !== NONE && (lastRow[r] === NONE || lastRow[r] < lastRow[found])) found = r;
+    }
+    this.part = run.truth.part[found];
+    return this.identify(n, run.truth.offset[found], hash);
+  }
+
+  // Without a mark: what comes late for a room that is joined on request may be the beginning of that room.
+  mayBeBackfill(r, n) {
+    const { events } = this.run;
+    if (r >= (this.mainLast.get(this.part) ?? 0)) return false;
+    return [events.room0[n], events.room1[n], events.room2[n]].some((room) => this.client.requested.includes(room));
   }
 
   // The record of the dump that this is, or -1.
@@ -196,7 +225,7 @@ export class ClientWalk {
   checkOrder(r, n) {
     const { part, run } = this;
     // Another instance may not know precisely where the client's "now" was.
-    if ((this.flags & FLAG.REDELIVERED) && r < (this.mainFirst.get(part) ?? 0)) {
+    if ((this.flags & (FLAG.REDELIVERED | FLAG.ANONYMOUS)) && r < (this.mainFirst.get(part) ?? 0)) {
       run.summary.beforeStart++;
       return;
     }
@@ -257,7 +286,8 @@ export class ClientWalk {
     }
     const [first, last] = [this.firstRow[r], this.lastRow[r]];
     const covered = this.isCovered(first) || this.isCovered(last);
-    if (this.flags & FLAG.REDELIVERED) run.summary.repeatsRedelivered++;
+    if (this.flags & FLAG.ANONYMOUS) run.summary.repeatsAnonymous++;
+    else if (this.flags & FLAG.REDELIVERED) run.summary.repeatsRedelivered++;
     else this.onUnmarked(r, last, covered);
     if (covered && connection.exact) {
       this.accuse('not-exact', [first, connection.cursorRow, connection.row, this.row],

@@ -5,6 +5,7 @@ import { ChaosClient } from './client.mjs';
 import { makeClock } from './clock.mjs';
 import { Rows } from './history.mjs';
 import { random } from './random.mjs';
+import { SocketioClient } from './socketio.mjs';
 
 const clients = [];
 let shared;
@@ -25,7 +26,7 @@ function begin({ dir, specs, began, seed, tempo, cuts, modes, targets, ramp }) {
       if (notes.length > 0) appendFileSync(notesFile, `${notes.splice(0).join('\n')}\n`);
     };
     const rows = new Rows({ fd });
-    const client = new ChaosClient(spec, shared, rows, note);
+    const client = new (spec.socketio ? SocketioClient : ChaosClient)(spec, shared, rows, note);
     client.finish = () => {
       client.stop();
       rows.flush();
