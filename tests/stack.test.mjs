@@ -59,6 +59,16 @@ test('the topics are those of the catalogue', () => {
   assert.deepEqual(made.sort(), topics.map(({ address }) => address).sort());
 });
 
+test('the proxy sends each client to one of all bridges, and is the way in', () => {
+  const [, list] = /upstream \w+ \{([^}]*)\}/.exec(read('examples/proxy/nginx.conf'));
+  assert.match(list, /\bhash \$remote_addr/);
+  const bridges = entries.filter(([, { image }]) => image === 'causeway:local').map(([name]) => name);
+  assert.ok(bridges.length > 1);
+  assert.deepEqual([...list.matchAll(/server ([\w-]+):3000;/g)].map(([, name]) => name), bridges);
+  assert.deepEqual(Object.keys(services.proxy.depends_on), bridges);
+  for (const name of bridges) assert.equal(services[name].ports, undefined);
+});
+
 test('the bridge gets settings that it has', () => {
   const table = read('include/causeway/config.h');
   for (const name of Object.keys(services.bridge.environment)) assert.match(table, new RegExp(`"${name}"`), name);

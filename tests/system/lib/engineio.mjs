@@ -11,16 +11,15 @@ export const SEPARATOR = '\x1e';
 const query = (fields) => Object.entries({ EIO: '4', transport: 'polling', ...fields })
   .filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`).join('&');
 
-/* One HTTP connection; answers come in the order of the requests. */
+/* One HTTP connection; answers come in the order of the requests. `bridge`: {port}, and {localAddress} to come from. */
 export class Line {
   constructor(bridge) {
     this.received = Buffer.alloc(0);
-    this.socket = connect({ port: bridge.port, host: '127.0.0.1' });
+    this.socket = connect({ port: bridge.port, host: '127.0.0.1', localAddress: bridge.localAddress });
     this.socket.setNoDelay(true);
     this.socket.on('data', (data) => { this.received = Buffer.concat([this.received, data]); });
     this.socket.on('error', () => {});
     this.socket.on('close', () => { this.closed = true; });
-    this.connected = new Promise((done, failed) => this.socket.once('connect', done).once('error', failed));
   }
 
   write(data) {
