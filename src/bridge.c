@@ -119,8 +119,8 @@ static void *start_source(void *argument)
     struct kafka_settings settings = kafka_settings_of(b->config, properties);
     if (history_wait(b->history)) {
         size_t found;
-        struct kafka_source_start *starts = history_past(
-            b->history, &settings, names, wanted, b->config->hot_log_bytes / FRAME_BYTES_EXPECTED, &found);
+        struct kafka_source_start *starts =
+            history_past(b->history, &settings, b->config->hot_log_bytes / FRAME_BYTES_EXPECTED, &found);
         atomic_store(&b->source, kafka_source_create(&settings, names, wanted, starts, found, KAFKA_BATCH_MAX,
                                      &ingest_hooks, b->ingest));
         free(starts);

@@ -19,6 +19,11 @@ enum {
     LAST_POLL_US = 2000,
     WARM_MS = 60000,
     FOLLOW_MS = 2000, /* for partitions that another instance was first to find */
+    DOUBT_MS = 8000,
+    NEXT_TO_NEXT = 256, /* checkpoints that are read one by one, back from the newest ... */
+    FIRST_LEAP = 16,    /* ... before ever longer leaps, in which an anchor may have survived */
+    LEAP_GROWTH = 16,
+    LEAPS = 3,
 };
 
 struct acknowledgement {
@@ -27,16 +32,28 @@ struct acknowledgement {
     int64_t offset;
 };
 
-enum last_state { LAST_UNASKED, LAST_ASKED, LAST_SETTLED };
+enum past_state { PAST_UNASKED, PAST_ASKED, PAST_SETTLED };
+
+/* The way back through the checkpoints. */
+struct search {
+    int64_t newest; /* -1: it has not come yet */
+    int64_t at;
+    unsigned steps, leaps;
+};
 
 struct history {
     struct bridge *bridge;
     struct kafka_checkpoints *checkpoints;
     struct lock lock;                                      /* what follows */
     struct acknowledgement *acknowledged[FANOUT_LOGS_MAX]; /* per journal, oldest first */
-    struct checkpoint *last;                               /* or NULL: there is none */
-    enum last_state state;
+    struct question *doubtful;                             /* of a life that is not known here */
+    enum past_state state;
     atomic_bool given_up;
+    /* of the checkpoint reader until settled, then of who waited */
+    struct search search;
+    struct lives *lives;
+    struct slice *topics; /* worth reading */
+    size_t topic_count;
 };
 
 uint64_t clock_monotonic_ms(void)
@@ -103,6 +120,7 @@ struct question {
     struct worker *worker;
     struct question *next; /* among those that wait */
     uint64_t client, tag, until;
+    uint64_t doubt_until, ask; /* once its life is in doubt */
     struct cursor cursor;
     enum kafka_checkpoint_status status;
     struct checkpoint *checkpoint;
@@ -137,6 +155,12 @@ static bool can_be_planned(const struct question *q)
     return q->checkpoint && q->checkpoint->nonce == q->cursor.nonce;
 }
 
+static void ask_again_soon(struct question *q)
+{
+    q->next = q->worker->questions;
+    q->worker->questions = q;
+}
+
 /* false: it is as good as it gets. */
 static bool wait_for_partitions(struct question *q)
 {
@@ -150,8 +174,25 @@ static bool wait_for_partitions(struct question *q)
     if (now >= q->until)
         return false;
     kafka_source_look(source);
-    q->next = q->worker->questions;
-    q->worker->questions = q;
+    ask_again_soon(q);
+    return true;
+}
+
+/* The cursor was minted where a later life was known already, or it is of an earlier one: the log tells.
+ * false: it has told. */
+static bool wait_for_life(struct question *q)
+{
+    struct bridge *b = q->worker->bridge;
+    struct kafka_source *source = atomic_load(&b->source);
+    uint64_t now = loop_now(q->worker->loop);
+    if (q->doubt_until == 0) {
+        q->doubt_until = now + DOUBT_MS;
+        q->ask = kafka_source_verify(source);
+    }
+    bool settled = kafka_source_verified(source, q->ask) && !ingest_awaits_life(b->ingest);
+    if (settled || now >= q->doubt_until)
+        return false;
+    ask_again_soon(q);
     return true;
 }
 
@@ -167,6 +208,10 @@ static void bring_location(struct loop_task *task)
         l.status = LOCATED_UNAVAILABLE;
     } else if (can_be_planned(q)) {
         make_plan(q, &plan);
+        if (plan.ahead && wait_for_life(q)) {
+            resume_plan_finish(&plan);
+            return;
+        }
         l.status = LOCATED_PLAN;
         l.plan = &plan;
     }
@@ -228,39 +273,73 @@ void history_locate(
     kafka_checkpoints_read(h->checkpoints, cursor->checkpoint, on_checkpoint, q);
 }
 
-/* --- the newest checkpoint: which lives the partitions live --- */
+/* --- the newest checkpoints: which lives the partitions live, and how that can be seen --- */
 
-static void settle(struct history *h, enum last_state state, struct checkpoint *checkpoint)
+static void settle(struct history *h, enum past_state state)
 {
     lock_take(&h->lock);
-    if (h->state == LAST_ASKED) {
-        h->last = checkpoint ? checkpoint_hold(checkpoint) : NULL;
-        h->state = state;
-    }
+    h->state = state;
     lock_give(&h->lock);
 }
 
-/* UNAVAILABLE: ask again. GONE: there is none. */
-static void on_last(
+/* One by one until all is known; then a few that are older, so that a log whose end was lost can be told from
+ * another one. -1: enough. */
+static int64_t next_to_read(struct history *h)
+{
+    struct search *s = &h->search;
+    if (s->steps < NEXT_TO_NEXT && !lives_complete(h->lives, h->topics, h->topic_count)) {
+        s->steps++;
+        return --s->at;
+    }
+    if (s->leaps == LEAPS)
+        return -1;
+    int64_t leap = FIRST_LEAP;
+    for (unsigned i = 0; i < s->leaps; i++)
+        leap *= LEAP_GROWTH;
+    s->leaps++;
+    return s->newest - leap;
+}
+
+/* UNAVAILABLE: all is asked anew. GONE: there is none, or none there. @thread of the checkpoint reader */
+static void on_past(
     void *context, enum kafka_checkpoint_status status, int64_t offset, struct checkpoint *lent)
 {
-    (void)offset;
-    settle(context, status == CHECKPOINT_UNAVAILABLE ? LAST_UNASKED : LAST_SETTLED, lent);
+    struct history *h = context;
+    if (status == CHECKPOINT_UNAVAILABLE) {
+        settle(h, PAST_UNASKED);
+        return;
+    }
+    if (h->search.newest < 0)
+        h->search.newest = h->search.at = lent ? offset : -1;
+    if (lent)
+        lives_add(h->lives, lent);
+    int64_t next = h->search.newest < 0 ? -1 : next_to_read(h);
+    if (next >= 0)
+        kafka_checkpoints_read(h->checkpoints, next, on_past, h);
+    else
+        settle(h, PAST_SETTLED);
+}
+
+static void ask_past(struct history *h)
+{
+    lives_clear(h->lives);
+    h->search = (struct search){.newest = -1};
+    kafka_checkpoints_last(h->checkpoints, on_past, h);
 }
 
 bool history_wait(struct history *h)
 {
     for (;;) {
         lock_take(&h->lock);
-        enum last_state state = h->state;
-        if (state == LAST_UNASKED)
-            h->state = LAST_ASKED;
+        enum past_state state = h->state;
+        if (state == PAST_UNASKED)
+            h->state = PAST_ASKED;
         lock_give(&h->lock);
         char detail[256];
-        if (state == LAST_SETTLED || atomic_load(&h->given_up) || history_refused(h, detail, sizeof detail))
-            return state == LAST_SETTLED;
-        if (state == LAST_UNASKED)
-            kafka_checkpoints_last(h->checkpoints, on_last, h);
+        if (state == PAST_SETTLED || atomic_load(&h->given_up) || history_refused(h, detail, sizeof detail))
+            return state == PAST_SETTLED;
+        if (state == PAST_UNASKED)
+            ask_past(h);
         usleep(LAST_POLL_US);
     }
 }
@@ -270,50 +349,63 @@ void history_give_up(struct history *h)
     atomic_store(&h->given_up, true);
 }
 
-uint32_t history_known_life(const struct history *h, struct slice topic, int32_t partition)
+const struct life *history_known_life(const struct history *h, struct slice topic, int32_t partition)
 {
-    for (size_t i = 0; h->last && i < h->last->part_count; i++) {
-        const struct checkpoint_part *p = &h->last->parts[i];
-        bool later = false; /* of several lives the last one is the present one */
-        for (size_t k = i + 1; k < h->last->part_count; k++)
-            later |= h->last->parts[k].name.number == partition &&
-                     slice_equal(h->last->parts[k].name.topic, topic);
-        if (!later && p->name.number == partition && slice_equal(p->name.topic, topic))
-            return p->name.life;
+    return lives_find(h->lives, topic, partition);
+}
+
+static struct kafka_source_start *find_start(
+    struct kafka_source_start *starts, size_t count, const struct partition_name *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (starts[i].partition == name->number && slice_equal(starts[i].topic, name->topic))
+            return &starts[i];
+    return NULL;
+}
+
+/* Each start gets the anchors of its life; what is missing at the moment, or has no leader, gets a start of
+ * nothing else. */
+static struct kafka_source_start *add_anchors(
+    const struct history *h, struct kafka_source_start *starts, size_t *found)
+{
+    size_t given = *found;
+    starts = xrealloc(starts, (given + lives_count(h->lives) + 1) * sizeof *starts);
+    for (size_t i = 0; i < lives_count(h->lives); i++) {
+        const struct life *life = lives_get(h->lives, i);
+        struct kafka_source_start *s = find_start(starts, given, &life->name);
+        if (life->anchor_count == 0)
+            continue;
+        if (!s) {
+            s = &starts[(*found)++];
+            *s = (struct kafka_source_start){
+                .topic = life->name.topic, .partition = life->name.number, .offset = -1};
+        }
+        s->anchor = life->anchors[0];
+        s->older_count = life->anchor_count - 1;
+        memcpy(s->older, life->anchors + 1, s->older_count * sizeof s->older[0]);
     }
-    return 0;
+    return starts;
 }
 
-static bool knows_topic(const struct checkpoint *c, struct slice topic)
+struct kafka_source_start *history_past(
+    struct history *h, const struct kafka_settings *settings, int64_t records_max, size_t *found)
 {
-    for (size_t i = 0; i < c->part_count; i++)
-        if (slice_equal(c->parts[i].name.topic, topic))
-            return true;
-    return false;
-}
-
-struct kafka_source_start *history_past(struct history *h, const struct kafka_settings *settings,
-    const struct slice *topics, size_t topic_count, int64_t records_max, size_t *found)
-{
-    int64_t last_ms = 0;
+    int64_t last_ms = lives_newest_ms(h->lives);
     size_t known = 0;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     struct kafka_source_start *starts = NULL;
-    struct slice *old = xcalloc(topic_count + 1, sizeof *old);
-    for (size_t i = 0; h->last && i < h->last->part_count; i++)
-        if (h->last->parts[i].anchor.offset >= 0 && h->last->parts[i].anchor.time_ms > last_ms)
-            last_ms = h->last->parts[i].anchor.time_ms;
+    struct slice *old = xcalloc(h->topic_count + 1, sizeof *old);
     if (last_ms == 0) /* where a log began, from which nothing had been read yet */
         last_ms = (int64_t)now.tv_sec * 1000;
-    for (size_t i = 0; i < topic_count; i++)
-        if (h->last && knows_topic(h->last, topics[i]))
-            old[known++] = topics[i];
+    for (size_t i = 0; i < h->topic_count; i++)
+        if (lives_know(h->lives, h->topics[i]))
+            old[known++] = h->topics[i];
     *found = 0;
     if (known > 0)
         starts = kafka_past_find(settings, old, known, last_ms - WARM_MS, records_max, &h->given_up, found);
     free(old);
-    return starts;
+    return add_anchors(h, starts, found);
 }
 
 /* --- life --- */
@@ -328,6 +420,10 @@ struct history *history_create(struct bridge *b, const struct kafka_settings *se
     for (size_t i = 0; i < count; i++)
         names[i] = topics[i].name;
     h->bridge = b;
+    h->lives = lives_create();
+    h->topic_count = edition_topics(edition, &h->topics);
+    for (size_t i = 0; i < h->topic_count; i++) /* they outlive the edition */
+        h->topics[i].data = xstrndup(h->topics[i].data, h->topics[i].size);
     lock_init(&h->lock);
     static const struct kafka_checkpoints_hooks hooks = {on_acknowledged};
     struct kafka_checkpoints_settings how = {
@@ -358,7 +454,10 @@ void history_destroy(struct history *h)
             free(h->acknowledged[i]);
             h->acknowledged[i] = next;
         }
-    checkpoint_release(h->last);
+    lives_destroy(h->lives);
+    for (size_t i = 0; i < h->topic_count; i++)
+        free((char *)(uintptr_t)h->topics[i].data);
+    free(h->topics);
     lock_finish(&h->lock);
     free(h);
 }

@@ -20,17 +20,11 @@ enum {
         3600 * 1000, /* so that a cursor of a quiet system does not outlive its checkpoint's retention */
 };
 
-/* A partition whose topic was made again: its next record begins a new life. */
-struct renewal {
-    struct renewal *next;
-    uint32_t before;
-};
-
 struct ingest {
     struct bridge *bridge;
     struct judge *judge;
-    struct renewal *renewals;
-    uint64_t given_up; /* where a loop stands that was waited for in vain */
+    atomic_uint unborn; /* lives that began, and whose first record has not come */
+    uint64_t given_up;  /* where a loop stands that was waited for in vain */
     uint64_t checkpoint_at, idle_checkpoint_at;
     uint32_t covered, asked; /* partitions: known to cursors; of the checkpoint that is to say so */
     uint64_t waiting_since;  /* for that; 0: nothing waits */
@@ -87,39 +81,64 @@ void ingest_destroy(struct ingest *in)
 {
     if (!in)
         return;
-    while (in->renewals) {
-        struct renewal *next = in->renewals->next;
-        free(in->renewals);
-        in->renewals = next;
-    }
     judge_destroy(in->judge);
     free(in);
 }
 
 /* --- partitions and their lives --- */
 
-/* The log of this partition is another one, which begins with its next record. */
-static void expect_renewal(struct ingest *in, uint32_t number)
+/* So that cursors of a life that was over before this process began are known for what they are. */
+static void add_past(struct ingest *in, struct slice topic, int32_t partition, uint32_t life)
 {
-    struct renewal *r = xcalloc(1, sizeof *r);
-    *r = (struct renewal){in->renewals, number};
-    in->renewals = r;
+    struct bridge *b = in->bridge;
+    uint32_t number = partitions_add_past(b->partitions, topic, partition, life);
+    journal_begin(b->journals[0], number, 0, (struct anchor){.offset = -1});
+}
+
+/* What follows is of another life. The gap takes the place behind the last record of the one that is over:
+ * who has that behind him was told. */
+static void end_life(struct ingest *in, uint32_t number, int64_t from, enum gap_reason reason)
+{
+    struct bridge *b = in->bridge;
+    struct partition_name name = partitions_name(b->partitions, number);
+    journal_append_gap(
+        b->journals[0], judge_edition(in->judge)->catalogue, number, &(struct gap){name, from, -1, reason});
+    journal_advance(b->journals[0], number, from + 1, NULL);
+    publish(in);
+}
+
+/* Its first record tells which one it is, on any instance. */
+static void begin_life(
+    struct ingest *in, struct slice topic, int32_t partition, int64_t from, int64_t to, bool truncated)
+{
+    struct bridge *b = in->bridge;
+    uint32_t number = partitions_renew(b->partitions, topic, partition, LIFE_UNBORN, to);
+    if (truncated) {
+        partitions_set_truncated(b->partitions, number);
+        journal_expect_repeats(b->journals[0], number, from);
+    }
+    journal_begin(b->journals[0], number, to, (struct anchor){.offset = -1});
+    atomic_fetch_add(&in->unborn, 1);
 }
 
 /* A catalogue left the topic out for a while. An earlier place is one of another log. */
 static void on_read_again(struct ingest *in, uint32_t number, int64_t offset)
 {
-    struct hotlog *log = journal_log(in->bridge->journals[0]);
-    uint32_t count = hotlog_place_count(log);
+    struct journal *j = in->bridge->journals[0];
+    struct partition_name name = partitions_name(in->bridge->partitions, number);
+    uint32_t count = hotlog_place_count(journal_log(j));
     int64_t *next = xcalloc(count + 1, sizeof *next);
-    hotlog_place_after(log, hotlog_head(log), next, count);
-    if (number < count && offset < next[number])
-        expect_renewal(in, number);
-    else
-        journal_advance(in->bridge->journals[0], number, offset, NULL);
+    hotlog_place_after(journal_log(j), hotlog_head(journal_log(j)), next, count);
+    if (number >= count || offset >= next[number]) {
+        journal_begin(j, number, offset, (struct anchor){.offset = -1});
+    } else if (name.life != LIFE_UNBORN) {
+        end_life(in, number, next[number], GAP_RECREATED);
+        begin_life(in, name.topic, name.number, next[number], offset, false);
+    }
     free(next);
 }
 
+/* The anchor of a quiet partition is handed down, so that the next start has one. */
 static void on_placed(void *owner, struct slice topic, int32_t partition, int64_t offset)
 {
     struct ingest *in = owner;
@@ -129,9 +148,16 @@ static void on_placed(void *owner, struct slice topic, int32_t partition, int64_
         on_read_again(in, before, offset);
         return;
     }
+    const struct life *known = history_known_life(b->history, topic, partition);
+    if (known && known->follows)
+        add_past(in, topic, partition, known->before);
     uint32_t number = partitions_get(b->partitions, topic, partition, offset);
-    partitions_set_life(b->partitions, number, history_known_life(b->history, topic, partition));
-    journal_advance(b->journals[0], number, offset, NULL);
+    struct anchor anchor = {.offset = -1};
+    if (known)
+        partitions_set_life(b->partitions, number, known->name.life);
+    if (known && known->anchor_count > 0 && known->anchors[0].offset < offset)
+        anchor = known->anchors[0];
+    journal_begin(b->journals[0], number, offset, anchor);
 }
 
 static void on_jump(
@@ -141,38 +167,40 @@ static void on_jump(
         [JUMP_RETENTION] = GAP_RETENTION, [JUMP_TRUNCATED] = GAP_TRUNCATED, [JUMP_RECREATED] = GAP_RECREATED};
     struct ingest *in = owner;
     struct bridge *b = in->bridge;
+    metric_add(metric_label(METRIC_GAPS, gap_reason_text(reasons[why])), 1);
     uint32_t number = partitions_find(b->partitions, topic, partition);
-    if (number == PARTITION_NONE)
-        return;
-    struct gap gap = {{topic, partition, 0}, from, why == JUMP_RETENTION ? to : -1, reasons[why]};
-    journal_append_gap(b->journals[0], judge_edition(in->judge)->catalogue, number, &gap);
-    publish(in);
-    metric_add(metric_label(METRIC_GAPS, gap_reason_text(gap.reason)), 1);
-    if (why == JUMP_RETENTION) {
+    bool known = number != PARTITION_NONE;
+    if (why == JUMP_RETENTION && known) {
+        struct gap gap = {{topic, partition, 0}, from, to, GAP_RETENTION};
+        journal_append_gap(b->journals[0], judge_edition(in->judge)->catalogue, number, &gap);
+        publish(in);
         journal_advance(b->journals[0], number, to, NULL);
-        return;
     }
-    expect_renewal(in, number);
+    if (why == JUMP_RETENTION || (known && partitions_name(b->partitions, number).life == LIFE_UNBORN))
+        return;
+    const struct life *before = history_known_life(b->history, topic, partition);
+    if (known)
+        end_life(in, number, from, reasons[why]);
+    else if (before)
+        add_past(in, topic, partition, before->name.life);
+    begin_life(in, topic, partition, from, to, why == JUMP_TRUNCATED);
 }
 
-/* The number of the record's partition; the first record after a topic was made again begins the next life.
- */
 static uint32_t number_of(struct ingest *in, const struct record *r)
 {
-    struct bridge *b = in->bridge;
-    uint32_t number = partitions_get(b->partitions, r->topic, r->partition, r->offset);
-    for (struct renewal **at = &in->renewals; *at; at = &(*at)->next) {
-        struct renewal *found = *at;
-        if (found->before != number)
-            continue;
-        *at = found->next;
-        free(found);
+    struct partitions *p = in->bridge->partitions;
+    uint32_t number = partitions_get(p, r->topic, r->partition, r->offset);
+    if (atomic_load(&in->unborn) > 0 && partitions_name(p, number).life == LIFE_UNBORN) {
         uint32_t life = anchor_hash(r->key, r->value) ^ (uint32_t)r->time_ms;
-        number = partitions_renew(b->partitions, r->topic, r->partition, life ? life : 1, r->offset);
-        journal_advance(b->journals[0], number, r->offset, NULL);
-        break;
+        partitions_set_life(p, number, life == 0 || life == LIFE_UNBORN ? 1 : life);
+        atomic_fetch_sub(&in->unborn, 1);
     }
     return number;
+}
+
+bool ingest_awaits_life(const struct ingest *in)
+{
+    return atomic_load(&in->unborn) > 0;
 }
 
 /* --- records --- */

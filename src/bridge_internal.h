@@ -12,6 +12,7 @@
 #include "causeway/journal.h"
 #include "causeway/kafka.h"
 #include "causeway/listener.h"
+#include "causeway/lives.h"
 #include "causeway/lookups.h"
 #include "causeway/loop.h"
 #include "causeway/postgres.h"
@@ -115,6 +116,8 @@ void reload_adopt(struct reload *r, struct edition *e);
 /* --- bridge_ingest.c: @thread kafka --- */
 struct ingest *ingest_create(struct bridge *b);
 void ingest_destroy(struct ingest *in);
+bool ingest_awaits_life(
+    const struct ingest *in); /* any thread: a life began, and its first record has not come */
 extern const struct kafka_source_hooks ingest_hooks; /* owner: struct ingest */
 
 /* --- bridge_judge.c: one per thread that reads Kafka --- */
@@ -137,15 +140,16 @@ void history_destroy(struct history *h);
 bool history_ready(struct history *h, char *detail, size_t size);
 bool history_refused(struct history *h, char *detail,
     size_t size); /* the checkpoint topic's settings would lose what cursors point to */
-/* Waits until the newest checkpoint has been read, or there is none. false: given up. */
+/* Waits until the newest checkpoints have been read, or there are none. false: given up. */
 bool history_wait(struct history *h);
 void history_give_up(struct history *h);
 /* Where reading begins so that the hot log is warm when everybody comes back: 60 s before the last record
- * that the newest checkpoint knows, but not before what fits. A topic that it does not know begins at its
- * head. Free it; NULL: everything begins at its head. After history_wait. */
-struct kafka_source_start *history_past(struct history *h, const struct kafka_settings *settings,
-    const struct slice *topics, size_t topic_count, int64_t records_max, size_t *found);
-uint32_t history_known_life(const struct history *h, struct slice topic, int32_t partition);
+ * that a checkpoint knows, but not before what fits; and the records by which it can be seen whether the log
+ * is still the same. A topic that no checkpoint knows begins at its head. Free it. After history_wait. */
+struct kafka_source_start *history_past(
+    struct history *h, const struct kafka_settings *settings, int64_t records_max, size_t *found);
+/* NULL: nothing is known. */
+const struct life *history_known_life(const struct history *h, struct slice topic, int32_t partition);
 /* On the journal's writer thread. */
 bool history_checkpoint(struct history *h, unsigned journal, bool even_unmoved);
 bool history_take_acknowledgements(struct history *h, unsigned journal);

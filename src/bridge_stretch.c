@@ -101,6 +101,14 @@ static enum gap_reason why(const struct kafka_replay_part *part)
     return part->replaced || part->missing ? GAP_RECREATED : GAP_RETENTION;
 }
 
+/* How the life of a partition ended. */
+static enum gap_reason end_of(const struct partitions *partitions, uint32_t p)
+{
+    struct partition_name name = partitions_name(partitions, p);
+    uint32_t now = partitions_find(partitions, name.topic, name.number);
+    return now != PARTITION_NONE && partitions_truncated(partitions, now) ? GAP_TRUNCATED : GAP_RECREATED;
+}
+
 /* Lives that are over cannot be read any more: what of them lies before the target is lost. */
 void stretch_settle(struct stretch *t)
 {
@@ -108,7 +116,7 @@ void stretch_settle(struct stretch *t)
         raise(t, t->numbers[i], t->parts[i].low, why(&t->parts[i]));
     for (uint32_t p = 0; p < t->count; p++)
         if (!partitions_current(t->bridge->partitions, p))
-            raise(t, p, t->target[p], GAP_RECREATED);
+            raise(t, p, t->target[p], end_of(t->bridge->partitions, p));
 }
 
 void stretch_close(struct stretch *t)
@@ -149,8 +157,9 @@ void stretch_declare(const struct stretch *t, struct request *r, struct origin *
         if (from == to->skip[p])
             continue;
         r->gaps = xrealloc(r->gaps, (r->gap_count + 1) * sizeof *r->gaps);
-        r->gaps[r->gap_count++] =
-            (struct gap){partitions_name(t->bridge->partitions, p), from, to->skip[p], t->floor[p].why};
+        bool over = !partitions_current(t->bridge->partitions, p);
+        r->gaps[r->gap_count++] = (struct gap){
+            partitions_name(t->bridge->partitions, p), from, over ? -1 : to->skip[p], t->floor[p].why};
     }
     origin_release(r->origin);
     r->origin = to;

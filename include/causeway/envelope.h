@@ -14,7 +14,7 @@ struct envelope {
     char head[1024]; /* frame header, then the message up to the payload */
     size_t head_size;
     struct slice payload;
-    char tail[96]; /* from behind the payload to the closing brace */
+    char tail[128]; /* from behind the payload to the closing brace */
     size_t tail_size;
     bool uniform;       /* there are no variants */
     size_t header_size; /* of the frame header alone */
@@ -24,6 +24,7 @@ struct envelope {
 /* What is told about an event besides its payload; either may be empty. */
 struct envelope_notes {
     struct slice cursor, traceparent;
+    bool repeat; /* it may have gone out before, to anybody */
 };
 
 /* false: names too long for a frame (a fault of the catalogue). */

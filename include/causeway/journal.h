@@ -34,6 +34,10 @@ void journal_append_gap(
     struct journal *j, const struct catalogue *c, uint32_t partition, const struct gap *gap);
 /* The record (or, with `record` NULL, everything before `next`) has been dealt with. */
 void journal_advance(struct journal *j, uint32_t partition, int64_t next, const struct record *record);
+/* Where the log begins in a partition; the anchor (offset -1: none) is some record before that. */
+void journal_begin(struct journal *j, uint32_t partition, int64_t next, struct anchor anchor);
+/* What lies below this offset may have gone out before: its events are marked for everybody. */
+void journal_expect_repeats(struct journal *j, uint32_t partition, int64_t below);
 /* Makes entries visible, and the cursor of this place. */
 void journal_publish(struct journal *j);
 /* The bytes of a checkpoint of this place, and the tag under which its acknowledgement is awaited. false:

@@ -32,14 +32,19 @@ bool kafka_settings_check(const struct kafka_settings *settings, char *fault, si
 struct kafka_source;
 
 /* Where a partition is to be read from instead of that. Below the low watermark reading starts there. With an
-   anchor, reading does not begin before that record was looked for: is it another log, it is read from its
-   beginning; does the log end before `offset`, from behind the anchor, or without one at its end. `placed` is
-   told `offset`, and then `jump` where reading really starts. */
+   anchor, reading does not begin before that record was looked for: is there another one, or none, it is a
+   log whose end was lost, when an older anchor is there, and is read from behind that, or else another log,
+   and is read from its beginning; `jump` tells so, and `placed` is not called. Without an anchor, a log that
+   ends before `offset` is read from its end. */
+enum { KAFKA_OLDER_MAX = 4 };
+
 struct kafka_source_start {
     struct slice topic;
     int32_t partition;
-    int64_t offset;
-    struct anchor anchor; /* a record before `offset`, best the last; its offset -1: none is known */
+    int64_t offset;                       /* -1: where it would begin anyway */
+    struct anchor anchor;                 /* the newest record that is known; its offset -1: none is */
+    struct anchor older[KAFKA_OLDER_MAX]; /* descending */
+    unsigned older_count;
 };
 
 enum kafka_jump {
@@ -57,12 +62,12 @@ struct kafka_source_hooks {
     void (*batch_done)(void *owner);
     /* The brokers no longer have the position `from`: reading goes on at `to`, and the record handed on next
      * is the first one there. Every 10 s, and after trouble, it is looked whether the log is still the same.
-     * After TRUNCATED and RECREATED offsets start over; records of the new life may have been handed on
-     * before it was noticed, and come again. May be NULL. */
+     * After TRUNCATED and RECREATED offsets start over; what lies below `from` may have been handed on
+     * before, and comes again. May be NULL. */
     void (*jump)(
         void *owner, struct slice topic, int32_t partition, int64_t from, int64_t to, enum kafka_jump why);
-    /* It is settled where this partition is read from. Before its first record; again after nothing. May be
-     * NULL. */
+    /* It is settled where this partition is read from, and that it is the log that the start's anchor is of,
+     * if it had one. Before its first record; at most once. May be NULL. */
     void (*placed)(void *owner, struct slice topic, int32_t partition, int64_t offset);
     /* Every turn of the thread, ten times a second at least. May be NULL. */
     void (*turn)(void *owner);
@@ -98,6 +103,11 @@ void kafka_source_look(struct kafka_source *s);
 /* Only from within a hook: these are the topics from now on. What is not among them is read no more; what is
  * new begins at its head, or where no such topic exists, at its beginning. */
 void kafka_source_set_topics(struct kafka_source *s, const struct slice *topics, size_t count);
+
+/* Any thread: asks whether each partition is still of the log that was read so far. The answer to this ask
+ * (hooks `jump`, or nothing) has come once kafka_source_verified says so. */
+uint64_t kafka_source_verify(struct kafka_source *s);
+bool kafka_source_verified(struct kafka_source *s, uint64_t ask);
 
 /* Any thread: all connections are made anew (certificates are read again); each partition goes on at its
  * position. */

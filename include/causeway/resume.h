@@ -34,6 +34,7 @@ struct resume_plan {
     struct origin *origin;
     struct gap *gaps;
     size_t gap_count;
+    bool ahead; /* the checkpoint may know a later life than this process does */
 };
 
 /* Does this process know each partition that the checkpoint knows, of topics that it reads? If not, it is
@@ -42,8 +43,9 @@ bool resume_knows_all(const struct checkpoint *checkpoint, const struct partitio
 
 /* Where a client with this cursor stands; `checkpoint` is the one that the cursor names. `heads` (count of
    them): how far the hot log has come. A partition that the checkpoint does not know is new since then, if
-   the topic is known: all of it is needed, and up to the head it may have been delivered. Owner of the
-   struct: resume_plan_finish. */
+   the topic is known: all of it is needed, and up to the head it may have been delivered. So is a later life
+   of one that it knows; the gap before it is told here only when this process has not seen the earlier life
+   end: else an entry of the log tells it, or the sweep. Owner of the struct: resume_plan_finish. */
 void resume_plan_make(struct resume_plan *plan, const struct cursor *cursor,
     const struct checkpoint *checkpoint, const struct partitions *partitions, const int64_t *heads,
     uint32_t count);

@@ -108,6 +108,8 @@ static size_t begin_text(char *text, size_t room, const struct lane *lane, const
     return n < 0 || (size_t)n >= room ? 0 : (size_t)n;
 }
 
+static const struct slice redelivered = {",\"redelivered\":true", 19};
+
 bool envelope_begin(struct envelope *e, const struct lane *lane, const struct operation *operation,
     const struct record *record, struct slice payload, struct envelope_notes notes)
 {
@@ -115,11 +117,14 @@ bool envelope_begin(struct envelope *e, const struct lane *lane, const struct op
         record, notes.traceparent);
     if (text == 0)
         return false;
-    char tail[sizeof e->tail] = "}";
+    const char *mark = notes.repeat ? redelivered.data : "";
+    char tail[sizeof e->tail];
     if (lane->dialect == DIALECT_SOCKETIO)
         snprintf(tail, sizeof tail, "]");
     else if (notes.cursor.size > 0)
-        snprintf(tail, sizeof tail, ",\"cursor\":\"%.*s\"}", SLICE_ARGS(notes.cursor));
+        snprintf(tail, sizeof tail, "%s,\"cursor\":\"%.*s\"}", mark, SLICE_ARGS(notes.cursor));
+    else
+        snprintf(tail, sizeof tail, "%s}", mark);
     finish(e, text, payload, tail);
     e->uniform = lane->dialect == DIALECT_SOCKETIO;
     return true;
@@ -152,6 +157,8 @@ static const struct slice cursor_before = {",\"cursor\":\"", 11}, cursor_behind 
 struct slice envelope_cursor(struct slice frame, size_t tail_size)
 {
     struct slice tail = {frame.data + frame.size - tail_size, tail_size};
+    if (slice_starts(tail, redelivered))
+        tail = (struct slice){tail.data + redelivered.size, tail.size - redelivered.size};
     if (!slice_starts(tail, cursor_before))
         return (struct slice){NULL, 0};
     return (struct slice){
@@ -163,10 +170,13 @@ void envelope_add_variant(struct buffer *out, struct slice frame, size_t header_
 {
     static const struct slice marks[] = {
         [ENVELOPE_REPLAYED] = {"", 0},
-        [ENVELOPE_REDELIVERED] = {",\"redelivered\":true", 19},
+        [ENVELOPE_REDELIVERED] = redelivered,
         [ENVELOPE_BACKFILL] = {",\"redelivered\":true,\"backfill\":true", 35},
     };
     struct slice body = {frame.data + header_size, frame.size - header_size - tail_size};
+    if (variant == ENVELOPE_REPLAYED &&
+        slice_starts((struct slice){body.data + body.size, tail_size}, redelivered))
+        variant = ENVELOPE_REDELIVERED;
     size_t tail =
         marks[variant].size + (cursor.size > 0 ? cursor_before.size + cursor.size + cursor_behind.size : 1);
     char header[FRAME_HEADER_MAX];

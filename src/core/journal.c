@@ -30,7 +30,12 @@ struct journal {
     void (*pace)(void *owner); /* NULL: none */
     void *pace_owner;
     const struct cursor_record
-        *amid;      /* the record of which some entries are there, and others follow; or NULL */
+        *amid; /* the record of which some entries are there, and others follow; or NULL */
+    struct {
+        uint32_t partition;
+        int64_t below;
+    } * repeats; /* journal_expect_repeats; few, if any */
+    size_t repeat_count;
     uint32_t *held; /* scratch: rooms of one entry */
     struct sent {
         uint64_t tag, sequence;
@@ -74,6 +79,7 @@ void journal_destroy(struct journal *j)
     cursor_mint_destroy(j->mint);
     cursor_bases_destroy(j->bases);
     lock_finish(&j->lock);
+    free(j->repeats);
     free(j->held);
     free(j);
 }
@@ -113,6 +119,21 @@ void journal_restart(struct journal *j, uint64_t nonce)
     lock_give(&j->lock);
 }
 
+static bool may_repeat(const struct journal *j, uint32_t partition, int64_t offset)
+{
+    for (size_t i = 0; i < j->repeat_count; i++)
+        if (j->repeats[i].partition == partition)
+            return offset < j->repeats[i].below;
+    return false;
+}
+
+void journal_expect_repeats(struct journal *j, uint32_t partition, int64_t below)
+{
+    j->repeats = xrealloc(j->repeats, (j->repeat_count + 1) * sizeof *j->repeats);
+    j->repeats[j->repeat_count].partition = partition;
+    j->repeats[j->repeat_count++].below = below;
+}
+
 static void hold_rooms(
     struct journal *j, uint16_t lane, const struct slice *names, size_t count, uint32_t *out)
 {
@@ -127,7 +148,8 @@ static bool append(struct journal *j, const struct lane *lane, const struct curs
     struct envelope e;
     bool carries = !d->operation->ephemeral && lane->dialect == DIALECT_WEBSOCKET;
     size_t stamped = carries ? cursor_mint_stamp(j->mint, hotlog_next(j->log) + 1, at, cursor) : 0;
-    struct envelope_notes notes = {.cursor = {cursor, stamped}};
+    struct envelope_notes notes = {
+        .cursor = {cursor, stamped}, .repeat = may_repeat(j, at->partition, record->offset)};
     if (lane->traceparent)
         notes.traceparent = routed->traceparent;
     if (d->room_count + d->except_count > HOTLOG_ROOMS_MAX ||
@@ -212,6 +234,12 @@ void journal_append_gap(
                               });
         buffer_finish(&text);
     }
+}
+
+void journal_begin(struct journal *j, uint32_t partition, int64_t next, struct anchor anchor)
+{
+    cursor_mint_advance(j->mint, partition, next, anchor);
+    hotlog_advance(j->log, partition, next);
 }
 
 void journal_advance(struct journal *j, uint32_t partition, int64_t next, const struct record *record)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "causeway/kafka.h"
+#include "causeway/lock.h"
 #include "causeway/metrics.h"
 
 #include <librdkafka/rdkafka.h>
@@ -51,6 +52,33 @@ int64_t kafka_message_time(const rd_kafka_message_t *m); /* 0: none */
 struct anchor kafka_message_anchor(const rd_kafka_message_t *m);
 /* Views into the message. */
 void kafka_message_record(const rd_kafka_message_t *m, struct slice topic, struct record *out);
+
+/* --- kafka_alarm.c: what librdkafka mends without a word --- */
+
+enum { KAFKA_TOPIC_MAX = 249 };
+
+/* A partition was read with a break: what is fetched from now on may be of another log. */
+struct kafka_call {
+    char topic[KAFKA_TOPIC_MAX + 1];
+    int32_t partition; /* -1: all of all topics */
+};
+
+struct kafka_alarm {
+    atomic_bool rung;
+    bool verbose;     /* the user wants librdkafka's debug log */
+    struct lock lock; /* what follows */
+    struct kafka_call *calls;
+    size_t count;
+    bool everywhere;
+};
+
+/* Makes handles of this configuration ring. Becomes its opaque: put it first in the struct that callbacks are
+ * to find. */
+void kafka_alarm_init(struct kafka_alarm *a, rd_kafka_conf_t *conf);
+void kafka_alarm_finish(struct kafka_alarm *a); /* after the handles */
+/* Asked after a message was taken from a queue: did it ring before that message was fetched? Costs a load. */
+bool kafka_alarm_rung(const struct kafka_alarm *a);
+bool kafka_alarm_take(struct kafka_alarm *a, struct kafka_call *out); /* false: all are taken */
 
 /* --- kafka_admin.c: topics of our own; every call blocks for `patience_ms` at most, less when stopping ---
  */
@@ -128,12 +156,17 @@ struct kafka_trace {
     struct anchor tails[TRACE_TAILS_MAX]; /* handed on last before trouble: the next marks */
     unsigned tail_count;
     struct anchor mark, next_mark;
-    struct anchor held; /* an earlier mark, which was found */
-    bool asked;         /* a question is out */
-    bool of_held;       /* it is, or will be, about the held one: the mark was not found */
-    bool awaited;       /* reading does not begin before the answer */
-    bool deciding;      /* the position is not in this log: the answer tells where to go on */
+    struct anchor seam; /* has to come first where reading goes on: the last one, once more */
+    struct anchor held[KAFKA_OLDER_MAX]; /* earlier marks, which were found, the latest first */
+    unsigned held_count;
+    bool asked;   /* a question is out */
+    int of_held;  /* it is, or will be, about this one of the held, since the mark was not found; -1: the mark
+                   */
+    bool awaited; /* reading does not begin before the answer */
+    bool deciding; /* the position is not in this log: the answer tells where to go on */
     uint64_t ask_at;
+    uint64_t hurried_at;
+    uint64_t asked_at, same_at; /* when the question was put; ... the one that was answered well */
 };
 
 struct kafka_partition {
@@ -147,6 +180,7 @@ struct kafka_partition {
     bool beyond;         /* the position was already found beyond the head once */
     bool led;            /* has a leader, as of the last metadata */
     bool consuming;      /* librdkafka was told to fetch it */
+    bool told;           /* the owner knows where it begins */
     struct metric *lag;
 };
 
@@ -193,6 +227,9 @@ bool kafka_topic_accept(struct kafka_topic *t, const rd_kafka_message_t *m, int6
 /* A partition's fetch failed. */
 void kafka_topic_on_error(struct kafka_topic *t, const rd_kafka_message_t *m, uint64_t now);
 
+/* This partition (-1: each) was read with a break: it is started anew, one record before its position. */
+void kafka_topic_on_alarm(struct kafka_topic *t, int32_t id, uint64_t now);
+
 /* Everything there is of the topic is being read? Otherwise `detail` says why not. */
 bool kafka_topic_ready(const struct kafka_topic *t, char *detail, size_t size);
 
@@ -203,6 +240,8 @@ bool kafka_topic_placed(const struct kafka_topic *t);
    (control records) can keep it short of that for ever. */
 bool kafka_topic_caught_up(const struct kafka_topic *t);
 
+/* Tells the owner, unless that was done, where reading of this partition begins. */
+void kafka_topic_tell(struct kafka_topic *t, struct kafka_reader *r, int32_t id);
 /* Reading of this partition goes on at `to`, soon. */
 void kafka_topic_jump(
     struct kafka_topic *t, struct kafka_reader *r, int32_t id, int64_t to, enum kafka_jump why);
@@ -210,10 +249,21 @@ void kafka_topic_jump(
 void kafka_topic_halt(struct kafka_topic *t, int32_t id);
 
 void kafka_trace_reset(struct kafka_trace *trace);
-void kafka_trace_begin(struct kafka_trace *trace, const struct anchor *anchor);
+void kafka_trace_begin(struct kafka_trace *trace, const struct kafka_source_start *start);
 void kafka_trace_record(struct kafka_trace *trace, const rd_kafka_message_t *m);
 /* Something went wrong: time to look. */
 void kafka_trace_hurry(struct kafka_topic *t);
+/* Where reading has to begin so that the seam shows whether `position` is still of the same log. */
+int64_t kafka_trace_begin_at(struct kafka_trace *trace, int64_t position);
+/* false: another record is where the last one was. */
+bool kafka_trace_fits(struct kafka_trace *trace, const rd_kafka_message_t *m);
+/* It did not fit: reading waits for the probe. */
+void kafka_trace_doubt(struct kafka_topic *t, int32_t id);
+/* The log begins here by now. */
+void kafka_trace_retained(struct kafka_trace *trace, int64_t low);
+/* Has every partition been seen to be the same, by a question put since? What has no leader, or of which
+ * nothing is known, is not waited for. */
+bool kafka_trace_verified(const struct kafka_topic *t, uint64_t since);
 /* Looks at what is due. */
 void kafka_trace_ask(struct kafka_topic *t, struct kafka_probe *probe);
 void kafka_trace_answer(

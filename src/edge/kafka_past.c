@@ -102,8 +102,10 @@ static struct kafka_source_start *cut(
         if (p->ends[i].high < 0) /* without a leader at the moment: it begins where it is found */
             continue;
         int64_t back = (int64_t)((double)(p->ends[i].high - p->since[i]) * part);
-        starts[(*found)++] = (struct kafka_source_start){
-            topic_of(of->topic, topics), of->partition, p->ends[i].high - back, {.offset = -1}};
+        starts[(*found)++] = (struct kafka_source_start){.topic = topic_of(of->topic, topics),
+            .partition = of->partition,
+            .offset = p->ends[i].high - back,
+            .anchor.offset = -1};
     }
     return starts;
 }

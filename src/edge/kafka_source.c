@@ -19,9 +19,11 @@ enum {
     DETAIL_BYTES = 400,
     QUIET_MS = 2000,
     CLOSED_WAIT_NS = 2000000,
+    STILL_MS = 3000, /* since the last turn: the process stood still, and fetched nothing meanwhile */
 };
 
 struct kafka_source {
+    struct kafka_alarm alarm; /* first: it is librdkafka's opaque */
     struct kafka_reader reader;
     struct kafka_probe *probe;
     rd_kafka_conf_t *conf;
@@ -38,6 +40,7 @@ struct kafka_source {
     uint64_t away_since;
     uint64_t report_at, lag_at;
     uint64_t last_record_at; /* or when the thread began */
+    uint64_t turn_at;        /* of the last turn */
     struct metric *up;
 
     pthread_t thread;
@@ -45,6 +48,9 @@ struct kafka_source {
     atomic_bool renewing;
     atomic_bool looking;
     atomic_bool placed;
+    _Atomic uint64_t verify_asked, verify_done; /* numbers of rounds */
+    uint64_t verify_round;                      /* under way when above what is done */
+    uint64_t verify_since;
 
     struct lock lock; /* what follows */
     bool ready;
@@ -153,6 +159,24 @@ static void renew_client_when_due(struct kafka_source *s)
 
 /* --- reading --- */
 
+static void answer_alarm(struct kafka_source *s)
+{
+    struct kafka_call call;
+    uint64_t now = kafka_clock_ms();
+    while (kafka_alarm_take(&s->alarm, &call))
+        for (size_t i = 0; i < s->topic_count; i++)
+            if (call.partition < 0 || strcmp(call.topic, s->topics[i]->name) == 0)
+                kafka_topic_on_alarm(s->topics[i], call.partition, now);
+}
+
+static void notice_standstill(struct kafka_source *s)
+{
+    uint64_t now = kafka_clock_ms();
+    for (size_t i = 0; i < s->topic_count && s->turn_at && now - s->turn_at > STILL_MS; i++)
+        kafka_topic_on_alarm(s->topics[i], -1, now);
+    s->turn_at = now;
+}
+
 static void hand_on(struct kafka_source *s, struct kafka_topic *t, const rd_kafka_message_t *m)
 {
     if (t->left || !kafka_topic_accept(t, m, kafka_message_time(m)))
@@ -164,6 +188,8 @@ static void hand_on(struct kafka_source *s, struct kafka_topic *t, const rd_kafk
 static void take(struct kafka_source *s, rd_kafka_message_t *m)
 {
     struct kafka_topic *t = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
+    if (kafka_alarm_rung(&s->alarm))
+        answer_alarm(s);
     if (!m->err) {
         CHECK(t); /* every handle was made by kafka_topic_attach */
         set_reached(s, true);
@@ -225,8 +251,35 @@ static bool check_next_topic(struct kafka_source *s)
     return false;
 }
 
+static void follow_verification(struct kafka_source *s)
+{
+    uint64_t done = atomic_load(&s->verify_done), asked = atomic_load(&s->verify_asked);
+    if (s->verify_round == done && asked > done) {
+        s->verify_round = asked;
+        s->verify_since = kafka_clock_ms();
+        hurry_traces(s);
+    }
+    if (s->verify_round == done)
+        return;
+    for (size_t i = 0; i < s->topic_count; i++)
+        if (!kafka_trace_verified(s->topics[i], s->verify_since))
+            return;
+    atomic_store(&s->verify_done, s->verify_round);
+}
+
+uint64_t kafka_source_verify(struct kafka_source *s)
+{
+    return atomic_fetch_add(&s->verify_asked, 1) + 1;
+}
+
+bool kafka_source_verified(struct kafka_source *s, uint64_t ask)
+{
+    return atomic_load(&s->verify_done) >= ask;
+}
+
 static void follow_traces(struct kafka_source *s)
 {
+    follow_verification(s);
     struct kafka_probe_answer answer;
     while (kafka_probe_take(s->probe, &answer))
         if (!((struct kafka_topic *)answer.context)->left)
@@ -338,6 +391,9 @@ static void *run(void *argument)
             continue;
         }
         (void)rd_kafka_poll(s->reader.client, 0);
+        notice_standstill(s);
+        if (kafka_alarm_rung(&s->alarm))
+            answer_alarm(s);
         renew_client_when_due(s);
         if (!s->reader.client)
             continue;
@@ -423,7 +479,7 @@ struct kafka_source *kafka_source_create(const struct kafka_settings *settings, 
     struct kafka_source *s = xcalloc(1, sizeof *s);
     s->conf = kafka_conf_create(RD_KAFKA_CONSUMER, settings, fault, sizeof fault);
     CHECK(s->conf);
-    rd_kafka_conf_set_opaque(s->conf, s);
+    kafka_alarm_init(&s->alarm, s->conf);
     rd_kafka_conf_set_error_cb(s->conf, on_error);
     s->reader.hooks = *hooks;
     s->reader.owner = owner;
@@ -459,6 +515,7 @@ void kafka_source_destroy(struct kafka_source *s)
     free(s->left);
     free(s->topics);
     rd_kafka_conf_destroy(s->conf);
+    kafka_alarm_finish(&s->alarm);
     lock_finish(&s->lock);
     free(s);
 }

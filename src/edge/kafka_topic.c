@@ -19,6 +19,7 @@ enum {
     RETRY_MIN_MS = 100, /* between checks when not: doubles up to the maximum */
     RETRY_MAX_MS = 2000,
     DOUBT_MS = 1000,        /* before asking for watermarks a second time */
+    ERROR_MS = 500,         /* before a partition is started anew after an error of its fetch */
     REPEAT_MS = 10000,      /* a fetch error that is not repeated for so long is over */
     CLOCKS_APART_MS = 60000 /* between producers and this machine */
 };
@@ -120,6 +121,14 @@ void kafka_topic_halt(struct kafka_topic *t, int32_t id)
     t->partitions[id].state = PARTITION_LOST;
 }
 
+void kafka_topic_tell(struct kafka_topic *t, struct kafka_reader *r, int32_t id)
+{
+    struct kafka_partition *p = &t->partitions[id];
+    if (!p->told && r->hooks.placed)
+        r->hooks.placed(r->owner, slice_of(t->name), id, p->position);
+    p->told = true;
+}
+
 void kafka_topic_jump(
     struct kafka_topic *t, struct kafka_reader *r, int32_t id, int64_t to, enum kafka_jump why)
 {
@@ -135,7 +144,11 @@ void kafka_topic_jump(
         kafka_trace_reset(&p->trace);
     log_warn("kafka", "going on elsewhere topic=%s partition=%d from=%" PRId64 " to=%" PRId64 ": %s", t->name,
         (int)id, from, to, words[why]);
-    if (r->hooks.jump)
+    bool begins = !p->told && why == JUMP_RETENTION;
+    if (begins)
+        kafka_topic_tell(t, r, id);
+    p->told = true;
+    if (r->hooks.jump && !begins)
         r->hooks.jump(r->owner, slice_of(t->name), id, from, to, why);
 }
 
@@ -150,7 +163,7 @@ static void begin(struct kafka_topic *t, int32_t id)
         if (t->starts[i].partition != id)
             continue;
         p->start = t->starts[i].offset;
-        kafka_trace_begin(&p->trace, &t->starts[i].anchor);
+        kafka_trace_begin(&p->trace, &t->starts[i]);
     }
 }
 
@@ -283,6 +296,7 @@ static void recover(struct kafka_topic *t, int32_t id, struct kafka_reader *r, c
     struct kafka_partition *p = &t->partitions[id];
     if (p->trace.deciding)
         return; /* the answer to the trace's question is what counts */
+    kafka_trace_retained(&p->trace, w->low);
     if (p->position < w->low) {
         kafka_topic_jump(t, r, id, w->low, JUMP_RETENTION);
     } else if (p->position <= w->high) { /* a replica that lagged, or one that was asked too early */
@@ -300,8 +314,8 @@ static void place(struct kafka_topic *t, int32_t id, struct kafka_reader *r, con
     p->head = w->high;
     p->position = started ? p->start : p->from_beginning ? w->low : w->high;
     p->state = started ? PARTITION_LOST : PARTITION_PLACED;
-    if (r->hooks.placed)
-        r->hooks.placed(r->owner, slice_of(t->name), id, p->position);
+    if (!p->trace.awaited)
+        kafka_topic_tell(t, r, id);
     if (started)
         recover(t, id, r, w);
 }
@@ -340,7 +354,8 @@ static rd_kafka_resp_err_t start(struct kafka_topic *t, struct kafka_reader *r)
             continue;
         if (p->state == PARTITION_PLACED) {
             stop(t, id);
-            if (rd_kafka_consume_start_queue(t->handle, id, p->position, r->queue) == 0) {
+            int64_t from = kafka_trace_begin_at(&p->trace, p->position);
+            if (rd_kafka_consume_start_queue(t->handle, id, from, r->queue) == 0) {
                 p->consuming = true;
                 p->state = PARTITION_READING;
                 log_debug(
@@ -443,10 +458,26 @@ static bool proves_old(struct kafka_topic *t, struct kafka_partition *p, int64_t
     return true;
 }
 
+/* What was fetched and not handed on yet is fetched again. */
+static void break_off(struct kafka_topic *t, int32_t id)
+{
+    stop(t, id);
+    t->partitions[id].state = PARTITION_PLACED;
+}
+
 bool kafka_topic_accept(struct kafka_topic *t, const rd_kafka_message_t *m, int64_t time_ms)
 {
     CHECK(m->partition >= 0 && m->partition < t->partition_count);
     struct kafka_partition *p = &t->partitions[m->partition];
+    if (p->state != PARTITION_READING)
+        return false; /* fetched before it was known that this need not be the same log any more */
+    if (!kafka_trace_fits(&p->trace, m)) {
+        log_warn("kafka", "another record than before topic=%s partition=%d offset=%" PRId64, t->name,
+            (int)m->partition, m->offset);
+        break_off(t, m->partition);
+        kafka_trace_doubt(t, m->partition);
+        return false;
+    }
     if (m->offset < p->position || proves_old(t, p, m->offset, time_ms))
         return false;
     if (t->fetch_trouble) {
@@ -482,7 +513,20 @@ void kafka_topic_on_error(struct kafka_topic *t, const rd_kafka_message_t *m, ui
     t->fetch_trouble_until = now + REPEAT_MS;
     kafka_trace_hurry(t);
     /* Some errors are reported once only; a partition that is started anew reports again, or works. */
-    p->state = PARTITION_PLACED;
+    break_off(t, m->partition);
+    if (t->check_at > now + ERROR_MS)
+        t->check_at = now + ERROR_MS;
+}
+
+void kafka_topic_on_alarm(struct kafka_topic *t, int32_t id, uint64_t now)
+{
+    kafka_trace_hurry(t);
+    for (int32_t i = id < 0 ? 0 : id; i < t->partition_count && (id < 0 || i == id); i++) {
+        if (t->partitions[i].state != PARTITION_READING)
+            continue;
+        break_off(t, i);
+        t->check_at = now;
+    }
 }
 
 bool kafka_topic_ready(const struct kafka_topic *t, char *detail, size_t size)
@@ -514,7 +558,7 @@ bool kafka_topic_caught_up(const struct kafka_topic *t)
 bool kafka_topic_placed(const struct kafka_topic *t)
 {
     for (int32_t id = 0; id < t->partition_count; id++)
-        if (t->partitions[id].state == PARTITION_UNPLACED)
+        if (t->partitions[id].state == PARTITION_UNPLACED || !t->partitions[id].told)
             return false;
     return t->seen || t->missing;
 }

@@ -235,7 +235,9 @@ export class ClientWalk {
     if (last === undefined || last < r) this.mainLast.set(part, r);
     this.checkKey(r, n, this.keyLast, run.events.key[n]);
     const life = run.truth.life[r];
-    if (life > (this.lifeSeen.get(part) ?? life) && run.options.recreatedGap && !this.startedOver.get(part)) {
+    // Who came without a cursor began with the life that was there: what he had before, the instance could not know.
+    const beganWith = this.connection.cursorRow === NONE ? run.lifeAt(part, this.connection.time) : 0;
+    if (life > Math.max(this.lifeSeen.get(part) ?? life, beganWith) && run.options.recreatedGap && !this.startedOver.get(part)) {
       this.accuse('recreation-undeclared', [this.row], `${run.place(r)} follows life ${this.lifeSeen.get(part)} without a gap`);
     }
     if (life > (this.lifeSeen.get(part) ?? life)) this.startedOver.set(part, false);

@@ -1006,7 +1006,7 @@ static void locate_at(struct fixture *x, uint64_t position)
 static void locate_by_plan(struct fixture *x, int64_t skip, int64_t mark, int64_t gap_to)
 {
     struct gap gap = {{SLICE("orders.v1"), 3, 0}, 0, gap_to, GAP_RETENTION};
-    struct resume_plan plan = {origin_create(1, false), &gap, gap_to > 0};
+    struct resume_plan plan = {origin_create(1, false), &gap, gap_to > 0, false};
     plan.origin->skip[0] = skip;
     plan.origin->mark[0] = mark;
     client_located(

@@ -64,7 +64,7 @@ static void a_trace_stands_before_the_payload_in_every_variant(void **state)
     static const char trace[] =
         ",\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\",\"data\":{}";
     struct envelope_notes notes = {
-        SLICE("c"), SLICE("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")};
+        SLICE("c"), SLICE("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), false};
     struct record r = order_record();
     struct envelope e;
     struct buffer variant = {0};

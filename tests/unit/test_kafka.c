@@ -203,7 +203,7 @@ static void stage_read(struct stage *st, const char *topic, const char *another)
 static void stage_start(struct stage *st, int64_t offset, struct anchor anchor)
 {
     struct slice topic = slice_of(st->topic);
-    struct kafka_source_start start = {topic, 0, offset, anchor};
+    struct kafka_source_start start = {.topic = topic, .partition = 0, .offset = offset, .anchor = anchor};
     st->source = kafka_source_create(&st->settings, &topic, 1, &start, 1, BATCH_MAX, &hooks, &st->collector);
 }
 

@@ -136,17 +136,14 @@ static void partitions_that_are_not_found_yet_are_noticed(void **state)
 static void a_topic_that_was_made_again_is_a_gap_and_then_all_of_it(void **state)
 {
     struct fixture *x = *state;
-    partitions_get(x->partitions, SLICE("orders"), 0, 0);
-    uint32_t again = partitions_renew(x->partitions, SLICE("orders"), 0, 77, 0);
-    assert_int_equal(again, 1);
-    assert_false(partitions_current(x->partitions, 0));
-    assert_int_equal(partitions_find(x->partitions, SLICE("orders"), 0), again);
+    uint32_t p = partitions_get(x->partitions, SLICE("orders"), 0, 30); /* it was so when this process came */
+    partitions_set_life(x->partitions, p, 77);
     add_part(x, "orders", 0, 0, 100);
     x->cursor.complete = true;
     add_step(x, 0, 5);
     make(x);
-    assert_place(x, 0, 105, 106); /* its past life: what this process read of it */
-    assert_place(x, 1, 0, 0);
+    assert_place(x, 0, 0, 0);
+    assert_true(x->plan.ahead); /* unless this process is the one that is late */
     assert_int_equal(x->plan.gap_count, 1);
     struct buffer text = {0};
     gap_write_json(&x->plan.gaps[0], &text);
@@ -155,18 +152,56 @@ static void a_topic_that_was_made_again_is_a_gap_and_then_all_of_it(void **state
     buffer_finish(&text);
 }
 
-static void one_gap_for_the_life_that_counts(void **state)
+static void what_this_process_saw_end_its_log_tells(void **state)
 {
     struct fixture *x = *state;
     partitions_get(x->partitions, SLICE("orders"), 0, 0);
-    partitions_renew(x->partitions, SLICE("orders"), 0, 7, 0);
+    uint32_t again = partitions_renew(x->partitions, SLICE("orders"), 0, 77, 0);
     partitions_renew(x->partitions, SLICE("orders"), 0, 8, 3);
+    assert_int_equal(again, 1);
+    assert_false(partitions_current(x->partitions, 0));
+    assert_int_equal(partitions_find(x->partitions, SLICE("orders"), 0), 2);
     add_part(x, "orders", 0, 0, 100);
     x->cursor.complete = true;
+    add_step(x, 0, 5);
     make(x);
-    assert_int_equal(x->plan.gap_count, 1);
-    assert_int_equal(x->plan.gaps[0].name.life, 8);
+    assert_place(x, 0, 105, 106); /* its past life: what this process read of it, and that it ended */
+    assert_place(x, 1, 0, 0);
     assert_place(x, 2, 3, 3);
+    assert_int_equal(x->plan.gap_count, 0);
+    assert_false(x->plan.ahead);
+}
+
+static void of_a_life_that_ended_before_the_place_nothing_comes(void **state)
+{
+    struct fixture *x = *state;
+    partitions_get(x->partitions, SLICE("orders"), 0, 0);
+    partitions_renew(x->partitions, SLICE("orders"), 0, 77, 0);
+    x->heads[0] = 51; /* 50 records, and the gap behind them */
+    add_part(x, "orders", 0, 77, 7);
+    x->cursor.complete = true;
+    make(x);
+    assert_place(x, 0, 51, 51);
+    assert_place(x, 1, 7, 7);
+    assert_int_equal(x->plan.gap_count, 0);
+}
+
+static void a_checkpoint_may_be_ahead_of_this_process(void **state)
+{
+    struct fixture *x = *state;
+    partitions_get(x->partitions, SLICE("orders"), 0, 0);
+    add_part(x, "orders", 0, 0, 100);
+    add_part(x, "orders", 0, 77, 5);
+    x->cursor.complete = true;
+    make(x);
+    assert_true(x->plan.ahead);
+    resume_plan_finish(&x->plan);
+    partitions_renew(x->partitions, SLICE("orders"), 0, 77, 0);
+    partitions_set_truncated(x->partitions, 1);
+    make(x);
+    assert_false(x->plan.ahead);
+    assert_place(x, 1, 5, 5);
+    assert_true(partitions_truncated(x->partitions, 1));
 }
 
 static void the_same_life_on_another_instance_is_no_gap(void **state)
@@ -248,7 +283,9 @@ int main(void)
         stage(a_partition_that_the_checkpoint_does_not_know_is_new),
         stage(partitions_that_are_not_found_yet_are_noticed),
         stage(a_topic_that_was_made_again_is_a_gap_and_then_all_of_it),
-        stage(one_gap_for_the_life_that_counts),
+        stage(what_this_process_saw_end_its_log_tells),
+        stage(of_a_life_that_ended_before_the_place_nothing_comes),
+        stage(a_checkpoint_may_be_ahead_of_this_process),
         stage(the_same_life_on_another_instance_is_no_gap),
         stage(numbers_beyond_all_offsets_do_no_harm),
         stage(where_nobody_knows_there_is_a_gap_for_each_partition),
