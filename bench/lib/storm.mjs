@@ -47,6 +47,38 @@ export const settingsFor = (events, windows) => (windows
 /* Events that concern nobody, so that a hot log that cannot be a tenth of so small a backlog holds none of it. */
 export const fillerFor = (events, windows) => (windows && events * EVENT_BYTES < 10 * LEAST_LOG ? 400 : 0);
 
+/* As long as `beside` goes on, all are cut and come back for the same `events`, again and again. Returns how often. */
+export async function trickle(side, { events, windows = false, pauseMs, beside }) {
+  const { server, load, publisher } = side;
+  const round = ++side.round;
+  if (!side.cursor) {
+    const before = await metric(server, 'causeway_hotlog_entries_total');
+    side.cursor = await cursorOfNow(server);
+    side.published = round;
+    load.say('drop');
+    await load.answer('dropped');
+    await publish(publisher, round, events);
+    const filler = fillerFor(events, windows);
+    if (filler > 0) await publish(side.filler, round, filler);
+    await until('the backlog to be read', async () => (await metric(server, 'causeway_hotlog_entries_total')) >= before + events + filler, { timeout: 60000, every: 20 });
+  }
+  let over = false;
+  const watched = beside().finally(() => { over = true; });
+  let count = 0;
+  for (; !over; count++) {
+    load.say('drop');
+    await load.answer('dropped');
+    load.say(`storm ${side.published} ${events} 60000 ${new URL(server.url).pathname}${new URL(server.url).search}&cursor=${side.cursor}`);
+    await load.answer('armed');
+    await load.answer('complete');
+    const result = await load.answer('round');
+    if (!result.ok) throw new Error(`not everybody who came back got its ${events} events: ${JSON.stringify(result)}`);
+    await new Promise((done) => setTimeout(done, pauseMs));
+  }
+  await watched;
+  return count;
+}
+
 /* Cuts all, publishes `events`, and lets them come back. `during` runs beside the storm, between armed and complete. */
 export async function storm(side, { events, windows = false, during = async () => {} }) {
   const { server, load, publisher } = side;
