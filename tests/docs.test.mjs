@@ -144,6 +144,17 @@ test('PROTOCOL answers every message that the program knows', () => {
   assert.deepEqual(unique(rows), unique(names));
 });
 
+// --- SECURITY
+
+test('SECURITY has every limit, with a setting that exists', () => {
+  const labels = rowsOf('include/causeway/limits.h', 'LIMIT_TABLE').map(({ texts }) => texts[0]);
+  const rows = tableOf('docs/SECURITY.md', 'limit', 'setting', 'what is refused');
+  assert.ok(labels.length > 5);
+  assert.deepEqual(rows.map(([label]) => label), labels);
+  const settings = help().settings.map(([name]) => name);
+  assert.deepEqual(rows.map(([, setting]) => setting).filter((name) => !settings.includes(name)), []);
+});
+
 // --- CATALOGUE
 
 test('CATALOGUE has the reasons for which a record is rejected', () => {
