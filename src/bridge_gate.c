@@ -22,7 +22,7 @@ struct gate *gate_create(const struct config *config, struct buffer *fault)
     if (!verifier)
         return NULL;
     struct gate *g = xcalloc(1, sizeof *g);
-    *g = (struct gate){config, verifier, token_watch_create(verifier, config)};
+    *g = (struct gate){config, verifier, token_watch_create(verifier, config, 1000)};
     return g;
 }
 

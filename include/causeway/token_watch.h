@@ -22,8 +22,10 @@ struct token_asker {
     uint64_t since; /* private */
 };
 
-/* Starts the thread. Lent: the verifier and the texts of the config. */
-struct token_watch *token_watch_create(struct token_verifier *v, const struct config *config);
+/* Starts the thread. Lent: the verifier and the texts of the config. `second_ms`: what a second of the
+ * settings takes; 1000, and less in tests. */
+struct token_watch *token_watch_create(
+    struct token_verifier *v, const struct config *config, unsigned second_ms);
 void token_watch_destroy(struct token_watch *w); /* those who still wait get LOOK_FAILED */
 
 /* @thread any, all below */

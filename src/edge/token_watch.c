@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { FILES_MS = 1000, FETCH_MS = 5000 };
+enum { FILES_SECONDS = 1, FETCH_MS = 5000 };
 
 static const int64_t NEVER = INT64_MAX;
 
@@ -30,6 +30,7 @@ struct source {
 struct token_watch {
     struct token_verifier *verifier;
     const struct config *config;
+    int64_t second_ms; /* of the settings' times */
     struct source *files;
     size_t file_count;
     struct source url;
@@ -149,7 +150,7 @@ static void on_fetched(struct token_watch *w, int64_t now)
 {
     w->failures = 0;
     w->fetched_at = now;
-    w->fetch_at = w->began_at + w->config->jwks_refresh * 1000;
+    w->fetch_at = w->began_at + w->config->jwks_refresh * w->second_ms;
     metric_set(metric_get(METRIC_TOKEN_KEYS_FETCHED), (int64_t)time(NULL));
     set_state(w, true, "");
 }
@@ -157,12 +158,13 @@ static void on_fetched(struct token_watch *w, int64_t now)
 /* Tried again after the cooldown, twice that, and so on up to the refresh interval. */
 static void on_fetch_failed(struct token_watch *w, int64_t now, struct buffer *fault)
 {
-    int64_t cooldown = w->config->jwks_cooldown * 1000, refresh = w->config->jwks_refresh * 1000;
+    int64_t cooldown = w->config->jwks_cooldown * w->second_ms,
+            refresh = w->config->jwks_refresh * w->second_ms;
     int64_t wait = cooldown << (w->failures < 16 ? w->failures : 16);
     char detail[160];
     w->failures++;
     w->fetch_at = now + (wait < refresh ? wait : refresh);
-    bool over = now - w->fetched_at >= w->config->jwks_lease * 1000;
+    bool over = now - w->fetched_at >= w->config->jwks_lease * w->second_ms;
     if (over && token_verifier_install(w->verifier, w->url.number, NULL))
         log_error("token", "keys of JWKS_URL are not trusted any more, JWKS_LEASE is over");
     count("failed");
@@ -209,7 +211,7 @@ static int64_t due(const struct token_watch *w, bool asked)
 {
     if (!has_url(w))
         return NEVER;
-    int64_t soonest = w->began_at + w->config->jwks_cooldown * 1000;
+    int64_t soonest = w->began_at + w->config->jwks_cooldown * w->second_ms;
     return asked && soonest < w->fetch_at ? soonest : w->fetch_at;
 }
 
@@ -244,7 +246,7 @@ static void *run(void *argument)
         for (size_t i = 0; files && i < w->file_count; i++)
             look_at_file(w, &w->files[i], reload);
         if (files && w->file_count)
-            files_at = clock_ms() + FILES_MS;
+            files_at = clock_ms() + FILES_SECONDS * w->second_ms;
         if (url) {
             reload_url = false;
             fetch(w);
@@ -267,16 +269,18 @@ static void add_files(struct token_watch *w)
     }
 }
 
-struct token_watch *token_watch_create(struct token_verifier *v, const struct config *config)
+struct token_watch *token_watch_create(
+    struct token_verifier *v, const struct config *config, unsigned second_ms)
 {
     struct token_watch *w = xcalloc(1, sizeof *w);
     pthread_condattr_t monotonic;
     w->verifier = v;
     w->config = config;
+    w->second_ms = second_ms;
     add_files(w);
     w->url = (struct source){.number = token_verifier_sources(v) - 1, .name = xstrdup("JWKS_URL")};
     w->fetched_at = clock_ms();
-    w->began_at = w->fetched_at - config->jwks_cooldown * 1000;
+    w->began_at = w->fetched_at - config->jwks_cooldown * second_ms;
     snprintf(w->detail, sizeof w->detail, "JWKS_URL was not fetched yet");
     CHECK(pthread_mutex_init(&w->lock, NULL) == 0 && pthread_condattr_init(&monotonic) == 0 &&
           pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&

@@ -1,5 +1,5 @@
 /* What was handed over to the kernel, to whom and when: for tests/system/audit.test.mjs, which judges rights
-   at that moment. Debug builds only, and only when asked for. */
+   at that moment. Builds with sanitizers only, and only when asked for. */
 #include "ws_internal.h"
 
 #ifdef CAUSEWAY_TRACE

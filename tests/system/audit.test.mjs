@@ -1,6 +1,6 @@
 // The audit of rights: random grants, denials, moves between cities, withdrawals and deleted users under traffic, for
 // clients that are live, behind and resuming. Afterwards a model that reads the database's own log of the steps judges
-// every hand-over, by a trace that debug builds write, and what each client received. `./dev audit` runs a thousand steps.
+// every hand-over, by a trace that builds with sanitizers write, and what each client received. `./dev audit` runs a thousand steps.
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
