@@ -30,7 +30,9 @@ struct edition {
     atomic_uint references;
     uint64_t number; /* ascending */
     struct catalogue *catalogue;
-    struct buffer document; /* what was loaded, as JSON */
+    struct buffer document; /* all files that were loaded: is it another one? */
+    struct buffer json;     /* the document as one file; empty: it refers to itself */
+    struct buffer html;     /* ... for people */
 };
 
 struct worker {

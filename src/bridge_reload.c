@@ -2,6 +2,7 @@
    every loop stands still between two of its turns. */
 #include "bridge_internal.h"
 
+#include "causeway/docs.h"
 #include "causeway/lock.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"
@@ -67,6 +68,8 @@ struct edition *edition_load(const struct config *config, struct buffer *fault)
         e->catalogue = catalogue;
         for (int i = 0; i < document_files(document); i++)
             node_write_json_raw(document_root(document, i), &e->document);
+        document_write_json(document, &e->json);
+        docs_write_html(document, &e->html);
     }
     document_destroy(document);
     buffer_finish(&unread);
@@ -85,6 +88,8 @@ void edition_release(struct edition *e)
         return;
     catalogue_release(e->catalogue);
     buffer_finish(&e->document);
+    buffer_finish(&e->json);
+    buffer_finish(&e->html);
     free(e);
 }
 

@@ -61,6 +61,22 @@ static void answer_metrics(struct worker *w, struct buffer *response)
     buffer_finish(&body);
 }
 
+static void answer_document(struct worker *w, struct buffer *response)
+{
+    struct slice json = buffer_slice(&w->edition->json);
+    if (json.size > 0)
+        http_respond(response, 200, "application/json", "", json);
+    else
+        http_respond(
+            response, 501, "text/plain", "", SLICE("the document refers to itself; it cannot be one file\n"));
+}
+
+static void answer_docs(struct worker *w, struct buffer *response)
+{
+    static const char policy[] = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n";
+    http_respond(response, 200, "text/html; charset=utf-8", policy, buffer_slice(&w->edition->html));
+}
+
 static const struct {
     const char *path;
     void (*answer)(struct worker *w, struct buffer *response);
@@ -68,6 +84,8 @@ static const struct {
     {"/healthz", answer_health},
     {"/readyz", answer_ready},
     {"/metrics", answer_metrics},
+    {"/docs", answer_docs},
+    {"/asyncapi.json", answer_document},
 };
 
 bool status_request(struct worker *w, const struct http_head *head, struct buffer *response)

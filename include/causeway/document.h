@@ -79,3 +79,6 @@ const struct node *node_at_raw(const struct node *list, size_t index);
 bool node_write_json(const struct node *n, struct buffer *out);
 /* The same, with a $ref being a member like others. */
 bool node_write_json_raw(const struct node *n, struct buffer *out);
+/* The main document as one file: what it refers to in other files is in its place, but for servers, which
+   channels must refer to; references within it stay. false, and `out` unchanged: as node_write_json. */
+bool document_write_json(const struct document *d, struct buffer *out);

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { openWorld, runCauseway } from './lib/bridge.mjs';
+import { Parser } from '@asyncapi/parser';
+import { openWorld, projectCatalogue, runCauseway } from './lib/bridge.mjs';
 import { connect } from './lib/client.mjs';
 import { sleep, until } from './lib/processes.mjs';
 
@@ -106,6 +107,34 @@ test('new events, topics, rooms and rules take effect for who is connected; a ne
   await publish('bulletin', { n: 4 }, 'extra.v1');
   await until('the fourth', () => numbers(worker, 'bulletin').includes(4));
   assert.deepEqual(numbers(worker, 'bulletin'), [2, 4]);
+  await bridge.terminate();
+});
+
+test('/asyncapi.json and /docs are what is loaded, as one file, before and after a reload', async () => {
+  write(catalogue());
+  const bridge = await world.serve();
+  const loaded = async () => JSON.parse((await bridge.get('/asyncapi.json')).body);
+  assert.deepEqual(await loaded(), JSON.parse(readFileSync(world.catalogue, 'utf8')));
+  assert.ok(!(await bridge.get('/docs')).body.includes('sendBulletin'));
+  await reload(bridge, catalogue({ more: true }));
+  assert.deepEqual(await loaded(), JSON.parse(readFileSync(world.catalogue, 'utf8')));
+  assert.match((await bridge.get('/docs')).body, /sendBulletin/);
+
+  world.writeCatalogue(projectCatalogue()); // of several files
+  await reload(bridge);
+  const document = await loaded();
+  assert.ok(!JSON.stringify(document).includes('.yaml#') && !JSON.stringify(document).includes('.json"'), 'a reference to another file');
+  assert.deepEqual(document.channels.orders.servers, [{ $ref: '#/servers/kafka' }]);
+  const { diagnostics } = await new Parser().parse(JSON.stringify(document));
+  assert.deepEqual(diagnostics.filter((d) => d.severity === 0), []);
+  const again = world.catalogue.replace('asyncapi.yaml', 'again.json');
+  writeFileSync(again, JSON.stringify(document));
+  const [split, whole] = await Promise.all([world.catalogue, again].map((file) => runCauseway(['check', '--catalogue', file])));
+  assert.equal(whole.code, 0, whole.stderr);
+  assert.equal(whole.stdout.replace(again, ''), split.stdout.replace(world.catalogue, ''));
+  const page = (await bridge.get('/docs')).body;
+  for (const name of ['new-order', 'sendNewOrder', 'friends-of-{author_user_id}', '/post/feed/posted']) assert.ok(page.includes(name), name);
+  assert.ok(!/(src|href)="(?!\/asyncapi.json")/.test(page), 'a resource from elsewhere');
   await bridge.terminate();
 });
 
