@@ -165,17 +165,27 @@ static bool start_listener(struct bridge *b, struct buffer *fault)
     return b->listener != NULL;
 }
 
-static void stop_threads(struct bridge *b)
+static void stop_reading(struct bridge *b)
 {
+    stand_in_stop(b->stand_in);
+    if (b->stand_in)
+        return;
     history_give_up(b->history);
     pthread_join(b->starter, NULL);
     kafka_source_stop(atomic_load(&b->source)); /* the loops go on asking it */
+}
+
+static void stop_threads(struct bridge *b)
+{
+    stop_reading(b);
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_stop(&b->workers[i]);
     invalidations_destroy(b->invalidations);
     letters_destroy(b->letters);
-    sweeps_stop(b->sweeps);
-    history_stop(b->history);
+    if (!b->stand_in) {
+        sweeps_stop(b->sweeps);
+        history_stop(b->history);
+    }
     postgres_destroy(
         b->postgres); /* its last answers are posted to loops that no longer run, and settled below */
     b->postgres = NULL;
@@ -192,6 +202,7 @@ static void free_all(struct bridge *b)
     for (unsigned i = 0; i < b->journal_count; i++)
         journal_destroy(b->journals[i]);
     partitions_destroy(b->partitions);
+    stand_in_destroy(b->stand_in);
     history_destroy(b->history);
     sweeps_destroy(b->sweeps);
     rooms_destroy(b->rooms);
@@ -203,7 +214,7 @@ static void free_all(struct bridge *b)
 
 struct bridge *bridge_create(const struct config *config, struct buffer *fault)
 {
-    if (!check_kafka(config, fault) || !check_database(config, fault))
+    if (!config->replay_examples && (!check_kafka(config, fault) || !check_database(config, fault)))
         return NULL;
     struct edition *edition = edition_load(config, fault);
     struct gate *gate = edition ? gate_create(config, fault) : NULL;
@@ -222,8 +233,12 @@ struct bridge *bridge_create(const struct config *config, struct buffer *fault)
     start_limits(b);
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_create(&b->workers[i], b);
-    start_postgres(b);
-    start_kafka(b);
+    if (config->replay_examples) {
+        b->stand_in = stand_in_create(b);
+    } else {
+        start_postgres(b);
+        start_kafka(b);
+    }
     for (unsigned i = 0; i < b->worker_count; i++)
         worker_start(&b->workers[i]);
     if (!start_listener(b, fault)) {

@@ -126,6 +126,8 @@ static void judge(struct gate *g, struct worker *w, struct slice token, uint64_t
         wait_for_key(g, w, token, client, tag);
         return;
     }
+    if (status == TOKEN_OK && w->bridge->stand_in)
+        stand_in_note_token(w->bridge->stand_in, slice_of(claims.user), token);
     bool later = unknown && (!looked || *looked != LOOK_DONE);
     give_verdict(g, c, tag, status, later, &claims, now, loop_now(w->loop));
     token_claims_finish(&claims);

@@ -466,6 +466,8 @@ bool bridge_started(struct bridge *b)
 {
     char cursor[CURSOR_TEXT_MAX + 1];
     struct kafka_source *source = atomic_load(&b->source);
+    if (b->stand_in)
+        return stand_in_started(b->stand_in);
     return source && kafka_source_placed(source) && journal_cursor(b->journals[0], 0, UINT64_MAX, cursor) > 0;
 }
 

@@ -2,8 +2,9 @@
    the hot log, bridge_judge.c routes or rejects a record, bridge_history.c has checkpoints and finds cursors,
    bridge_sweep.c reads what is older, bridge_reload.c exchanges the catalogue, bridge_letters.c writes down
    what cannot be routed, bridge_rights.c brings lookups and changes of rights to the loops,
-   bridge_invalidations.c hears of some by a topic, bridge_worker.c is one loop with all that lives on it,
-   bridge_status.c what operators ask over HTTP. */
+   bridge_stand_in.c plays all of that with the document's examples, bridge_invalidations.c hears of some
+   changes by a topic, bridge_worker.c is one loop with all that lives on it, bridge_status.c what operators
+   ask over HTTP. */
 #pragma once
 
 #include "causeway/bridge.h"
@@ -33,6 +34,7 @@ struct edition {
     struct buffer document; /* all files that were loaded: is it another one? */
     struct buffer json;     /* the document as one file; empty: it refers to itself */
     struct buffer html;     /* ... for people */
+    struct examples *examples;
 };
 
 struct worker {
@@ -58,6 +60,7 @@ struct worker {
 struct ingest;
 struct judge;
 struct reload;
+struct stand_in;
 struct history;
 struct sweeps;
 struct gate;
@@ -67,6 +70,7 @@ struct invalidations;
 struct bridge {
     const struct config *config;
     struct reload *reload;
+    struct stand_in *stand_in; /* stands in for Kafka and PostgreSQL; NULL: the real ones */
     struct rooms *rooms;
     struct partitions *partitions;
     struct limits *limits;
@@ -208,6 +212,18 @@ void gate_reload(struct gate *g); /* any thread */
 bool gate_ready(struct gate *g, char *detail, size_t size);
 /* @thread loop. Answers through client_judged, possibly at once. */
 void gate_judge(struct gate *g, struct worker *w, struct slice token, uint64_t client, uint64_t tag);
+
+/* --- bridge_stand_in.c: a server that knows nothing but the document's examples --- */
+struct stand_in *stand_in_create(struct bridge *b);
+void stand_in_stop(struct stand_in *r);    /* its thread; NULL is fine */
+void stand_in_destroy(struct stand_in *r); /* NULL is fine */
+bool stand_in_started(struct stand_in *r); /* any thread */
+/* @thread loop, all below. What the services of clients and lookups are otherwise asked. */
+void stand_in_note_token(struct stand_in *r, struct slice user, struct slice token);
+struct rows *stand_in_answer(struct stand_in *r, const struct catalogue *c, const struct lookup *lookup,
+    const struct slice *params, size_t count); /* release it */
+void stand_in_locate(struct worker *w, const struct cursor *cursor, uint64_t client, uint64_t tag);
+void stand_in_away(struct worker *w, uint64_t client, uint64_t session, struct origin *origin);
 
 /* --- bridge_worker.c --- */
 void worker_create(struct worker *w, struct bridge *b); /* everything that lives on the loop */

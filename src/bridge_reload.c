@@ -3,6 +3,7 @@
 #include "bridge_internal.h"
 
 #include "causeway/docs.h"
+#include "causeway/examples.h"
 #include "causeway/lock.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"
@@ -70,6 +71,7 @@ struct edition *edition_load(const struct config *config, struct buffer *fault)
             node_write_json_raw(document_root(document, i), &e->document);
         document_write_json(document, &e->json);
         docs_write_html(document, &e->html);
+        e->examples = examples_collect(document, catalogue);
     }
     document_destroy(document);
     buffer_finish(&unread);
@@ -90,6 +92,7 @@ void edition_release(struct edition *e)
     buffer_finish(&e->document);
     buffer_finish(&e->json);
     buffer_finish(&e->html);
+    examples_destroy(e->examples);
     free(e);
 }
 

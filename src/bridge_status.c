@@ -21,6 +21,12 @@ static void add_check(struct buffer *body, const char *name, bool ok, const char
 static void answer_ready(struct worker *w, struct buffer *response)
 {
     struct bridge *b = w->bridge;
+    if (b->stand_in) {
+        bool started = bridge_started(b);
+        http_respond(response, started ? 200 : 503, "application/json", "",
+            started ? SLICE("{\"ready\":true,\"examples\":true}\n") : SLICE("{\"ready\":false}\n"));
+        return;
+    }
     char kafka_detail[256] = "the checkpoint topic was not read yet", database_detail[256] = "",
          history_detail[256] = "", rights_detail[256] = "", keys_detail[256] = "";
     struct kafka_source *source = atomic_load(&b->source);

@@ -38,7 +38,10 @@ static bool on_started(void *owner)
 static void on_locate(void *owner, const struct cursor *cursor, uint64_t client, uint64_t tag)
 {
     struct worker *w = owner;
-    history_locate(w->bridge->history, w, cursor, client, tag);
+    if (w->bridge->stand_in)
+        stand_in_locate(w, cursor, client, tag);
+    else
+        history_locate(w->bridge->history, w, cursor, client, tag);
 }
 
 static size_t on_cursor(
@@ -51,7 +54,10 @@ static size_t on_cursor(
 static void on_away(void *owner, uint64_t client, uint64_t session, struct origin *origin, uint64_t until)
 {
     struct worker *w = owner;
-    sweeps_request(w->bridge->sweeps, w, client, session, origin, until);
+    if (w->bridge->stand_in)
+        stand_in_away(w, client, session, origin);
+    else
+        sweeps_request(w->bridge->sweeps, w, client, session, origin, until);
 }
 
 static const struct client_services services = {on_now, on_judge, on_locate, on_cursor, on_away};

@@ -116,6 +116,7 @@ struct config {
     struct config_property *kafka;
     size_t kafka_count;
     bool dev;
+    int64_t replay_examples; /* set by serve: seconds between two rounds of the examples; 0: the real thing */
 };
 
 struct config_sources {

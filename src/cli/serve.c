@@ -15,21 +15,40 @@ struct options {
     const char **overrides;
     size_t count;
     bool dev;
+    long replay; /* seconds; 0: no */
 };
 
+enum { REPLAY_SECONDS = 5, REPLAY_SECONDS_MAX = 3600 };
+static const char replay_secret[] = "development";
+
 static const char usage[] =
-    "usage: causeway serve [--dev] [--set NAME=VALUE]...\n"
+    "usage: causeway serve [--dev] [--replay-examples[=SECONDS]] [--set NAME=VALUE]...\n"
     "Reads its settings from --set, the environment and ./.env, in this order; see `causeway --help`.\n"
     "  --dev             accept a JWT_SECRET of less than 32 bytes\n"
     "  --set NAME=VALUE  one setting, or kafka.<librdkafka property>=<value>\n"
+    "  --replay-examples[=SECONDS]\n"
+    "                    a fake server for those who write clients, without Kafka and PostgreSQL: every "
+    "example of the\n"
+    "                    document is sent every SECONDS (default 5) to whoever may have it by the claims of "
+    "the token\n"
+    "                    (id, role, ...). Without keys it takes tokens of: causeway token --dev --set\n"
+    "                    JWT_SECRET=development --user 123 --claims '{\"role\":\"admin\"}'\n"
     "SIGTERM and SIGINT drain: clients are told to come back (1012), then it exits with 0.\n"
     "SIGHUP reads the keys of tokens and the catalogue anew; what is wrong changes nothing.\n";
+
+static bool parse_seconds(const char *text, long *out)
+{
+    char *end = NULL;
+    *out = text ? strtol(text, &end, 10) : REPLAY_SECONDS;
+    return !text || (*text && !*end && *out > 0 && *out <= REPLAY_SECONDS_MAX);
+}
 
 static int parse(int argc, char **argv, struct options *out)
 {
     static const struct option options[] = {
         {"dev", no_argument, NULL, 'd'},
         {"set", required_argument, NULL, 's'},
+        {"replay-examples", optional_argument, NULL, 'r'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
@@ -40,6 +59,8 @@ static int parse(int argc, char **argv, struct options *out)
             out->dev = true;
         else if (option == 's')
             out->overrides[out->count++] = optarg;
+        else if (option == 'r' && parse_seconds(optarg, &out->replay))
+            out->dev = true;
         else {
             fputs(usage, option == 'h' ? stdout : stderr);
             return option == 'h' ? 0 : EXIT_USAGE;
@@ -122,12 +143,17 @@ int cli_serve(int argc, char **argv)
 {
     struct options options = {0};
     int status = parse(argc, argv, &options);
-    struct config *config = status < 0 ? cli_config(options.overrides, options.dev, true) : NULL;
+    struct config *config = status < 0 ? cli_config(options.overrides, options.dev, !options.replay) : NULL;
     free(options.overrides);
     if (status >= 0)
         return status;
     if (!config)
         return EXIT_SETTINGS;
+    config->replay_examples = options.replay;
+    if (options.replay && !*config->jwt_secret && !*config->jwt_keys && !*config->jwks_url) {
+        free((char *)config->jwt_secret);
+        config->jwt_secret = xstrdup(replay_secret);
+    }
     enum log_level level = LOG_INFO;
     log_level_parse(config->log_level, &level);
     log_setup(level, strcmp(config->log_format, "json") == 0);
