@@ -23,6 +23,11 @@ static void on_judge(void *owner, const struct record *record, struct kafka_verd
         edition_release(now);
     }
     enum reject why = judge_look(t->judge, record, &routed);
+    if (why == REJECT_NONE && !journal_can_carry(judge_edition(t->judge)->catalogue, record, &routed)) {
+        why = REJECT_TOO_LARGE;
+        routed.detail = SLICE("names too long");
+        routed.pointer = (struct slice){NULL, 0};
+    }
     if (why == REJECT_NONE || why == REJECT_IGNORED)
         return;
     buffer_clear(&t->detail);

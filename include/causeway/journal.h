@@ -29,6 +29,8 @@ void journal_set_pace(struct journal *j, void (*pace)(void *owner), void *owner)
    them. false: a frame could not be made (too many rooms, names too long). */
 bool journal_append(struct journal *j, const struct catalogue *c, uint32_t partition,
     const struct record *record, const struct routed *routed, size_t *appended);
+/* Would it take this record? Any thread; what is only to judge records asks this. */
+bool journal_can_carry(const struct catalogue *c, const struct record *record, const struct routed *routed);
 /* Appends a gap message for everybody (ROOM_OF_ALL) on every lane. */
 void journal_append_gap(
     struct journal *j, const struct catalogue *c, uint32_t partition, const struct gap *gap);

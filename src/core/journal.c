@@ -141,6 +141,16 @@ static void hold_rooms(
         out[i] = rooms_hold(j->rooms, lane, names[i]);
 }
 
+/* false: it cannot be carried. */
+static bool measure(struct envelope *e, const struct lane *lane, const struct delivery *d,
+    const struct record *record, const struct routed *routed, struct envelope_notes notes)
+{
+    if (lane->traceparent)
+        notes.traceparent = routed->traceparent;
+    return d->room_count + d->except_count <= HOTLOG_ROOMS_MAX &&
+           envelope_begin(e, lane, d->operation, record, routed->payload, notes);
+}
+
 static bool append(struct journal *j, const struct lane *lane, const struct cursor_record *at,
     const struct record *record, const struct routed *routed, const struct delivery *d)
 {
@@ -150,10 +160,7 @@ static bool append(struct journal *j, const struct lane *lane, const struct curs
     size_t stamped = carries ? cursor_mint_stamp(j->mint, hotlog_next(j->log) + 1, at, cursor) : 0;
     struct envelope_notes notes = {
         .cursor = {cursor, stamped}, .repeat = may_repeat(j, at->partition, record->offset)};
-    if (lane->traceparent)
-        notes.traceparent = routed->traceparent;
-    if (d->room_count + d->except_count > HOTLOG_ROOMS_MAX ||
-        !envelope_begin(&e, lane, d->operation, record, routed->payload, notes))
+    if (!measure(&e, lane, d, record, routed, notes))
         return false;
     if (j->pace)
         j->pace(j->pace_owner);
@@ -206,6 +213,20 @@ bool journal_append(struct journal *j, const struct catalogue *c, uint32_t parti
     }
     j->amid = NULL;
     return fine;
+}
+
+bool journal_can_carry(const struct catalogue *c, const struct record *record, const struct routed *routed)
+{
+    const struct lane *lanes;
+    catalogue_lanes(c, &lanes);
+    for (size_t i = 0; i < routed->delivery_count; i++) {
+        const struct delivery *d = &routed->deliveries[i];
+        const struct lane *lane = &lanes[d->operation->lane];
+        struct envelope e;
+        if (d->room_count > 0 && !measure(&e, lane, d, record, routed, (struct envelope_notes){0}))
+            return false;
+    }
+    return true;
 }
 
 /* Who needs any of what is missing needs to know: the entry stands where the last of it stood. */

@@ -281,6 +281,22 @@ static void what_is_not_for_anybody_takes_no_entry(void **state)
 
 /* The recent ones all; older ones ever more sparsely, but never is one beyond the position given out, and so
    far back as there is any, one is not much farther away than the position is old. */
+static void what_no_frame_can_carry_is_known_without_a_log(void **state)
+{
+    struct fixture *x = *state;
+    char topic[600];
+    memset(topic, 't', sizeof topic);
+    struct record r = {.topic = SLICE("orders.v1"), .value = slice_of(two)};
+    struct routed routed;
+    size_t appended = 0;
+    assert_int_equal(route_record(x->router, x->catalogue, &r, &routed), REJECT_NONE);
+    assert_true(journal_can_carry(x->catalogue, &r, &routed));
+    r.topic = (struct slice){topic, sizeof topic};
+    assert_false(journal_can_carry(x->catalogue, &r, &routed));
+    assert_false(journal_append(x->journal, x->catalogue, 0, &r, &routed, &appended));
+    assert_int_equal(appended, 0);
+}
+
 static void posts_are_kept_as_near_as_may_be(void **state)
 {
     struct fixture *x = *state;
@@ -430,6 +446,7 @@ int main(void)
         stage(each_entry_names_the_place_behind_it),
         stage(a_place_beyond_the_head_is_none),
         stage(what_is_not_for_anybody_takes_no_entry),
+        stage(what_no_frame_can_carry_is_known_without_a_log),
         stage(posts_are_kept_as_near_as_may_be),
         stage(records_without_entries_move_the_cursor),
         stage(a_checkpoint_is_taken_when_something_has_moved),
