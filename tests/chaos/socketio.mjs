@@ -35,11 +35,11 @@ export class SocketioClient extends ChaosClient {
     socket.on('connect', () => this.onWelcome());
     socket.on('note', (data) => this.onNote(data));
     socket.on('cursor', (text) => this.onCursor(text));
-    socket.on('gap', (data) => this.onGap({ data }, 0));
-    socket.on('resumed', () => {
-      this.resumed = true;
-      this.row(KIND.RESUMED);
+    socket.on('gap', (data) => {
+      this.unexplained = false;
+      this.onGap({ data }, 0);
     });
+    socket.on('resumed', () => this.onResumed());
     socket.on('error', (data) => this.onError({ data }, 0));
     socket.on('connect_error', (error) => {
       if (error.data) this.onError({ data: { code: error.message, message: error.data.message } }, 0);
@@ -67,9 +67,16 @@ export class SocketioClient extends ChaosClient {
   onWelcome() {
     this.welcomed = true;
     this.row(KIND.CONNECTED);
-    if (this.asked && !this.socket.recovered) this.onError({ data: { code: 'not-recovered' } }, 0);
+    this.unexplained = this.asked && !this.socket.recovered;
     if (!this.socket.recovered) this.joined.clear();
     for (const [name, room] of this.rooms) if (!this.joined.has(name)) this.join(name, room);
+  }
+
+  // Who is not recovered misses something, and is told what.
+  onResumed() {
+    this.resumed = true;
+    this.row(KIND.RESUMED);
+    if (this.unexplained) this.onError({ data: { code: 'not-recovered' } }, 0);
   }
 
   join(name, room) {
