@@ -188,10 +188,12 @@ static void finish_batch(struct kafka_letters *l)
 
 /* --- reading --- */
 
-/* The group's generation still counts while it is asked to let go, so what was judged can be committed. */
+/* The group's generation still counts while it is asked to let go, so what was judged can be committed. Not
+   so when it is not known how a transaction ended: its letters may be undone, and what they are about has to
+   be judged again. */
 static void let_go(struct kafka_letters *l, bool lost)
 {
-    if (lost || l->failed)
+    if (lost || l->failed || l->astray)
         (void)letter_writer_abort(l->writer);
     else if (l->moved || letter_writer_count(l->writer) > 0)
         (void)commit_batch(l);
