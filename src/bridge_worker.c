@@ -11,8 +11,7 @@
 enum {
     COUNT_MS = 1000,
     PULSE_MS = 200,
-    UPGRADE_MS = 10000, /* Socket.IO: from a probe to the upgrade ... */
-    CONNECT_MS = 45000, /* ... and to the first namespace, as its own server has it */
+    UPGRADE_MS = 10000, /* Socket.IO: from a probe to the upgrade */
 };
 
 static uint64_t on_now(void *owner)
@@ -230,7 +229,7 @@ static struct sio *create_sio(struct worker *w, const struct client_settings *cl
                 .origins = config->frontend_url,
                 .loop = (unsigned)(w - w->bridge->workers),
             },
-        .server.connect_ms = CONNECT_MS,
+        .server.connect_ms = (uint64_t)config->namespace_timeout * 1000,
         .hold_ms = (uint64_t)config->hold_timeout * 1000,
     };
     return sio_create(w->loop, client, &settings, &sio_hooks, w);

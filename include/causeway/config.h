@@ -84,6 +84,8 @@
     X(life_timeout, SECONDS, "LIFE_TIMEOUT", "60", 2, 7200, false,                                           \
         "a connection without life for so long is closed (4408)")                                            \
     X(auth_timeout, SECONDS, "AUTH_TIMEOUT", "5", 1, 300, false, "for a credential to arrive, then 4401")    \
+    X(namespace_timeout, SECONDS, "NAMESPACE_TIMEOUT", "45", 1, 300, false,                                  \
+        "for a Socket.IO client to be let into its first namespace")                                         \
     X(hold_timeout, SECONDS, "HOLD_TIMEOUT", "10", 1, 300, false,                                            \
         "new connections wait so long for PostgreSQL, then 1013")                                            \
     X(grants_lease, SECONDS, "GRANTS_LEASE", "30", 3, 3600, false,                                           \
