@@ -214,6 +214,32 @@ test('check reports every fault, each with its file and line', async () => {
   }
 });
 
+test('check --database has every lookup prepared there, and says which statement is at fault and why', async () => {
+  const check = async (text, url = world.databaseUrl) => {
+    const dir = join(world.dir, 'lookups');
+    mkdirSync(dir, { recursive: true });
+    for (const [file, content] of Object.entries(projectCatalogue({ 'rooms.yaml': text }))) writeFileSync(join(dir, file), content);
+    return runCauseway(['check', '--catalogue', join(dir, 'asyncapi.yaml'), '--database', url]);
+  };
+  const fine = await check(undefined);
+  assert.equal(fine.code, 0, fine.stderr);
+  const faults = await check((text) => text
+    .replace('SELECT id, role FROM users WHERE id = $1', 'SELECT id, rank FROM users WHERE id = $1')
+    .replace('SELECT city_id FROM manager_cities WHERE user_id = $1', 'DELETE FROM manager_cities WHERE user_id = $1')
+    .replace('SELECT chat_id AS "chatId" FROM', 'SELECT chat_id AS "chatId" FRM'));
+  assert.equal(faults.code, 1);
+  const lines = faults.stderr.trim().split('\n').filter((line) => line.includes('#/'));
+  assert.equal(lines.length, 3, faults.stderr);
+  for (const [i, [name, why]] of [['user', /column "rank" does not exist/], ['cities-of-manager', /gives no rows/], ['chats-of-user', /syntax error/]].entries()) {
+    assert.match(lines[i], new RegExp(`lookups/rooms\\.yaml:\\d+: #/lookups/${name}/sql: lookup '${name}': `));
+    assert.match(lines[i], why);
+    assert.match(lines[i], /; the database must take the statement$/);
+  }
+  const away = await check(undefined, 'postgresql://nobody@127.0.0.1:1/nothing');
+  assert.equal(away.code, 1);
+  assert.match(away.stderr, /127\.0\.0\.1/);
+});
+
 test('check survives a document that is no YAML, empty, or a directory', async () => {
   for (const [name, text] of [['garbage', '{[}]: &x *y\n\t- "'], ['empty', ''], ['bomb', `a: &a [x,x,x,x,x,x,x,x,x,x]\n${'bcdefghi'.split('').map((c, i) => `${c}: &${c} [${Array(10).fill(`*${'abcdefghi'[i]}`)}]\n`).join('')}`]]) {
     const file = join(world.dir, `${name}.yaml`);
