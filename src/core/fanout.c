@@ -164,6 +164,8 @@ static void send_away(struct session *s)
 
 static void arrive(struct session *s)
 {
+    if (s->strayed)
+        session_mark_strayed(s, s->until);
     if (s->side)
         session_change(s, SESSION_HELD);
     else if (s->log == HOT)
@@ -180,9 +182,11 @@ static void leave_window(struct fanout *f, struct session *s)
     uint64_t next;
     if (!hotlog_ended(f->views[s->log].log, s->position, &next))
         session_change(s, SESSION_WAITING);
-    else if (s->side && next >= s->until)
+    else if (s->side && next >= s->until) {
+        s->strayed |= next > s->until;
+        s->until = next;
         arrive(s);
-    else {
+    } else {
         session_change_log(s, HOT, next);
         session_change(s, SESSION_READY);
     }

@@ -45,14 +45,15 @@ struct session {
     uint32_t room_count, room_capacity;
     uint32_t walker; /* where it stands among the walkers of its log, or NO_WALKER */
     uint32_t touched_turn;
-    uint32_t touched_room;      /* the one room that this turn's entries are in, or ROOM_NONE for several */
-    uint64_t until;             /* side walks: where the session they belong to stands, in the hot log */
-    const struct session *main; /* side walks: that session; else NULL */
+    uint32_t touched_room; /* the one room that this turn's entries are in, or ROOM_NONE for several */
+    uint64_t until;        /* side walks: where the session they belong to stands, in the hot log */
+    struct session *main;  /* side walks: that session; else NULL */
     uint16_t lane;
     uint8_t log;
     uint8_t state;
     bool frozen;   /* whatever its state, nothing is handed over */
     bool side;     /* main is set */
+    bool strayed;  /* side walks: may have brought more than they were to */
     bool arriving; /* `arrived` is still to be told */
     bool ahead;    /* live, and among those that cannot be held yet */
 };
@@ -163,6 +164,9 @@ void session_change_origin(struct session *s, struct origin *origin);
 /* From here on it stands in no log. Exact while pinned, and while the log has what lies before its position.
  */
 void session_lose_place(struct session *s);
+/* A side walk whose window led beyond its end, up to `reached` of the hot log: its session comes to that
+ * again, and marks it. */
+void session_mark_strayed(struct session *side, uint64_t reached);
 
 /* --- walkers.c --- */
 void walkers_add(struct view *v, struct session *s);

@@ -70,9 +70,29 @@ static struct origin *place_of(struct session *s)
     return o;
 }
 
+void session_mark_strayed(struct session *side, uint64_t reached)
+{
+    struct hotlog *hot = side->fanout->views[HOT].log;
+    const struct origin *before = side->main->origin;
+    uint32_t count = hotlog_place_count(hot);
+    if (before && before->count > count)
+        count = before->count;
+    struct origin *o = origin_create(count, before && before->stop);
+    hotlog_place_after(hot, reached, o->mark, count);
+    for (uint32_t i = 0; i < count; i++) {
+        o->skip[i] = before ? origin_skip(before, i) : 0;
+        o->mark[i] = greater(o->mark[i], before ? origin_mark(before, i) : 0);
+        o->mark[i] = greater(o->mark[i], side->origin ? origin_mark(side->origin, i) : 0);
+        if (o->stop)
+            o->stop[i] = i < before->count ? before->stop[i] : 0;
+    }
+    session_change_origin(side->main, o);
+}
+
 void session_lose_place(struct session *s)
 {
     struct origin *o = place_of(s);
+    s->strayed |= s->side && s->log != HOT;
     if (s->state == SESSION_WAITING)
         session_change(s, SESSION_READY);
     session_change_origin(s, o);
