@@ -3,6 +3,7 @@
 import WebSocket from 'ws';
 import { until } from '../../tests/system/lib/processes.mjs';
 import { comeBack } from './comeback.mjs';
+import { tellDomains } from './domains.mjs';
 import {
   OrderService, TOPICS, bonusUpdated, inventOrder, orderCreated, orderStatusUpdated, syncFailed, syncSucceeded,
 } from '../orders/service.mjs';
@@ -188,8 +189,8 @@ async function sendAndJudge(service, clients, events, sentinels) {
   return { rows, passed: passed.every(Boolean) };
 }
 
-const headOf = ({ person }) => `${person.role} ${person.id}`;
-const noteOf = ({ person }) => (person.role === 'manager' ? `city ${person.cities.join(', ')}` : '');
+const headOf = ({ person }) => `${person.role} ${String(person.id).slice(0, 8)}`;
+const noteOf = ({ person }) => (person.cities?.length > 0 ? `city ${person.cities.join(', ')}` : '');
 
 function printTable(clients, rows) {
   const lines = [
@@ -242,7 +243,13 @@ export async function once(stage) {
     const { rows, passed } = await run(stage, service, clients, people);
     console.log('\nWho received what ("-": rightly did not)\n');
     printTable(clients, rows);
-    const cells = rows.flatMap((row) => row.cells);
+    const tables = await tellDomains(stage, ['orders']);
+    console.log('\nEvery example of the other domains, to everybody: how many of each event came, by whom it concerns most');
+    for (const { domain, people: some, rows: lines } of tables) {
+      console.log(`\n${domain}`);
+      printTable(some.map((person) => ({ person })), lines);
+    }
+    const cells = [...rows, ...tables].flatMap((each) => each.cells);
     const comebacks = await comeBack(stage, service, { user: people.find(runsTheShop).id, firstId: Math.floor(Date.now() / 1000) + 100000 });
     // Without the sentinels an empty cell proves nothing.
     const verdicts = [...cells.map((cell) => cell.ok), passed, ...comebacks.map((each) => each.ok)];
