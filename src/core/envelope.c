@@ -168,7 +168,7 @@ struct slice envelope_cursor(struct slice frame, size_t tail_size)
 void envelope_add_variant(struct buffer *out, struct slice frame, size_t header_size, size_t tail_size,
     enum envelope_variant variant, struct slice cursor)
 {
-    static const struct slice marks[] = {
+    const struct slice marks[] = {
         [ENVELOPE_REPLAYED] = {"", 0},
         [ENVELOPE_REDELIVERED] = redelivered,
         [ENVELOPE_BACKFILL] = {",\"redelivered\":true,\"backfill\":true", 35},
