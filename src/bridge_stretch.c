@@ -25,7 +25,7 @@ static void grow(struct stretch *t)
 }
 
 /* To a place of the hot log that is known exactly: at `limit`, or near its head if it no longer has that (a
- * side walk that was held for long: what it brings twice is marked once). */
+ * side walk that was held for long: its session marks what comes twice). */
 static void aim(struct stretch *t, uint64_t limit)
 {
     struct hotlog *hot = hot_of(t);
