@@ -55,12 +55,10 @@ static int parse(int argc, char **argv, struct options *out)
     out->overrides = xcalloc((size_t)argc + 1, sizeof *out->overrides);
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'd')
+        if (option == 'd' || (option == 'r' && parse_seconds(optarg, &out->replay)))
             out->dev = true;
         else if (option == 's')
             out->overrides[out->count++] = optarg;
-        else if (option == 'r' && parse_seconds(optarg, &out->replay))
-            out->dev = true;
         else {
             fputs(usage, option == 'h' ? stdout : stderr);
             return option == 'h' ? 0 : EXIT_USAGE;
