@@ -133,10 +133,12 @@ static void on_locate(void *owner, const struct cursor *cursor, uint64_t client,
     ((struct stage *)owner)->locate_tag = tag;
 }
 
-static size_t on_cursor(void *owner, unsigned log, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
+static size_t on_cursor(
+    void *owner, unsigned log, uint64_t least, uint64_t position, char out[CURSOR_TEXT_MAX + 1])
 {
     (void)owner;
     (void)log;
+    (void)least;
     return (size_t)snprintf(out, CURSOR_TEXT_MAX + 1, "at-%llu", (unsigned long long)position);
 }
 
