@@ -296,8 +296,8 @@ static int64_t next_to_read(struct history *h)
     int64_t leap = FIRST_LEAP;
     for (unsigned i = 0; i < s->leaps; i++)
         leap *= LEAP_GROWTH;
-    s->leaps++;
-    return s->newest - leap;
+    s->leaps = leap < s->newest ? s->leaps + 1 : LEAPS;
+    return leap < s->newest ? s->newest - leap : 0;
 }
 
 /* UNAVAILABLE: all is asked anew. GONE: there is none, or none there. @thread of the checkpoint reader */
@@ -373,12 +373,16 @@ static struct kafka_source_start *add_anchors(
     for (size_t i = 0; i < lives_count(h->lives); i++) {
         const struct life *life = lives_get(h->lives, i);
         struct kafka_source_start *s = find_start(starts, given, &life->name);
-        if (life->anchor_count == 0)
+        if (life->anchor_count == 0 && !life->ended)
             continue;
         if (!s) {
             s = &starts[(*found)++];
             *s = (struct kafka_source_start){
-                .topic = life->name.topic, .partition = life->name.number, .offset = -1};
+                .topic = life->name.topic, .partition = life->name.number, .offset = -1, .anchor.offset = -1};
+        }
+        if (life->ended) { /* what is there is the life that follows, from its beginning */
+            s->offset = 0;
+            continue;
         }
         s->anchor = life->anchors[0];
         s->older_count = life->anchor_count - 1;

@@ -149,6 +149,11 @@ static void on_placed(void *owner, struct slice topic, int32_t partition, int64_
         return;
     }
     const struct life *known = history_known_life(b->history, topic, partition);
+    if (known && known->ended) {
+        add_past(in, topic, partition, known->name.life);
+        begin_life(in, topic, partition, 0, offset, false);
+        return;
+    }
     if (known && known->follows)
         add_past(in, topic, partition, known->before);
     uint32_t number = partitions_get(b->partitions, topic, partition, offset);

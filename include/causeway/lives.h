@@ -15,6 +15,7 @@ struct life {
     unsigned anchor_count;
     uint32_t before; /* the life before it ... */
     bool follows;    /* ... if that is known */
+    bool ended;      /* this one is over, and the next one had no record yet */
 };
 
 struct lives *lives_create(void);

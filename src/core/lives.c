@@ -64,6 +64,15 @@ static bool is_superseded(const struct checkpoint *c, size_t part)
     return false;
 }
 
+/* Is what comes after this life one without a record? */
+static bool is_before_unborn(const struct checkpoint *c, size_t part)
+{
+    for (size_t i = part + 1; i < c->part_count; i++)
+        if (is_of(&c->parts[i].name, c->parts[part].name.topic, c->parts[part].name.number))
+            return c->parts[i].name.life == LIFE_UNBORN;
+    return false;
+}
+
 /* Of the life of this part, the one before. */
 static void note_before(struct life *life, const struct checkpoint *c, size_t part)
 {
@@ -78,9 +87,12 @@ void lives_add(struct lives *l, const struct checkpoint *c)
 {
     for (size_t i = 0; i < c->part_count; i++) {
         const struct checkpoint_part *p = &c->parts[i];
-        if (is_superseded(c, i) || p->name.life == LIFE_UNBORN)
-            continue;
+        bool superseded = is_superseded(c, i);
         struct life *life = find(l, p->name.topic, p->name.number);
+        if (!life && superseded && is_before_unborn(c, i))
+            add(l, p)->ended = true;
+        if (superseded || p->name.life == LIFE_UNBORN || (life && life->ended))
+            continue;
         life = life ? life : add(l, p);
         if (life->name.life == p->name.life)
             note_before(life, c, i);
@@ -94,7 +106,7 @@ void lives_add(struct lives *l, const struct checkpoint *c)
 bool lives_complete(const struct lives *l, const struct slice *topics, size_t count)
 {
     for (size_t i = 0; i < l->count; i++)
-        if (l->list[i].anchor_count == 0 && l->list[i].next > 0)
+        if (l->list[i].anchor_count == 0 && l->list[i].next > 0 && !l->list[i].ended)
             return false;
     for (size_t i = 0; i < count; i++)
         if (!lives_know(l, topics[i]))

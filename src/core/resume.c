@@ -47,7 +47,11 @@ static uint32_t number_of(const struct checkpoint *c, size_t part, const struct 
         if (!is_of(&c->parts[i - 1], *name))
             continue;
         uint32_t before = number_of(c, i - 1, partitions);
-        return before == PARTITION_NONE ? PARTITION_NONE : partitions_after(partitions, before);
+        uint32_t after = before == PARTITION_NONE ? PARTITION_NONE : partitions_after(partitions, before);
+        /* Found by a start: there may have been others in between. */
+        bool sure = after != PARTITION_NONE &&
+                    !(partitions_past(partitions, before) && partitions_renewed(partitions, after));
+        return sure ? after : PARTITION_NONE;
     }
     return PARTITION_NONE;
 }

@@ -152,6 +152,22 @@ static void a_topic_that_was_made_again_is_a_gap_and_then_all_of_it(void **state
     buffer_finish(&text);
 }
 
+static void what_a_start_found_need_not_be_the_life_that_had_no_record_yet(void **state)
+{
+    struct fixture *x = *state;
+    partitions_add_past(x->partitions, SLICE("orders"), 0, 5);
+    partitions_renew(x->partitions, SLICE("orders"), 0, LIFE_UNBORN, 0);
+    add_part(x, "orders", 0, 5, 100);
+    add_part(x, "orders", 0, LIFE_UNBORN, 0);
+    x->cursor.complete = true;
+    add_step(x, 1, 4);
+    make(x);
+    assert_place(x, 1, 0, 0);
+    assert_true(x->plan.ahead);
+    assert_int_equal(x->plan.gap_count, 1);
+    assert_int_equal(x->plan.gaps[0].from, 4);
+}
+
 static void what_this_process_saw_end_its_log_tells(void **state)
 {
     struct fixture *x = *state;
@@ -283,6 +299,7 @@ int main(void)
         stage(a_partition_that_the_checkpoint_does_not_know_is_new),
         stage(partitions_that_are_not_found_yet_are_noticed),
         stage(a_topic_that_was_made_again_is_a_gap_and_then_all_of_it),
+        stage(what_a_start_found_need_not_be_the_life_that_had_no_record_yet),
         stage(what_this_process_saw_end_its_log_tells),
         stage(of_a_life_that_ended_before_the_place_nothing_comes),
         stage(a_checkpoint_may_be_ahead_of_this_process),
