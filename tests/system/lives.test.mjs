@@ -74,7 +74,9 @@ for (const [name, length] of [['shorter', 4], ['equal', 10], ['longer', 25]]) {
       assertNewLife(back, again, { from: 10 });
       const none = await comeBack(instance, cursorOf(back));
       await none.expect('resumed', LONG);
-      assert.deepEqual([idsOf(none), gapsOf(none)], [[], []], 'told once');
+      // Elsewhere a cursor of the first second of a life need not be understood: then all is told again, and marked.
+      if (instance === bridge) assert.deepEqual([idsOf(none), gapsOf(none)], [[], []], 'told once');
+      else assert.deepEqual(eventsOf(none).filter((m) => !m.redelivered).map((m) => m.data.id), []);
       none.terminate();
       back.terminate();
     }
