@@ -187,7 +187,9 @@ async function main() {
   mkdirSync(runDir, { recursive: true });
   await removeLeftovers();
   const { alone, served } = testFiles(args);
+  // Where localhost is ::1 first, Node tries nothing else, and what the tests start listens on 127.0.0.1.
   const base = cleanEnvironment({
+    NODE_OPTIONS: '--dns-result-order=ipv4first',
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('AUDIT_'))),
     CAUSEWAY_TEST_DIR: runDir,
     CAUSEWAY_TEST_BINARY: process.env.CAUSEWAY_TEST_BINARY ?? join(buildDir, 'dev/causeway'),
