@@ -1,5 +1,6 @@
 #include "changes.h"
 
+#include "causeway/map.h"
 #include "causeway/memory.h"
 
 #include <stdlib.h>
@@ -33,15 +34,6 @@ void changes_destroy(struct changes *c)
     free(c);
 }
 
-/* FNV-1a */
-static uint64_t hash(struct slice name)
-{
-    uint64_t h = 14695981039346656037u;
-    for (size_t i = 0; i < name.size; i++)
-        h = (h ^ (unsigned char)name.data[i]) * 1099511628211u;
-    return h;
-}
-
 void changes_note(struct changes *c, struct slice name, uint64_t known_ms, uint64_t heard_ms)
 {
     if (!c->kept)
@@ -51,12 +43,14 @@ void changes_note(struct changes *c, struct slice name, uint64_t known_ms, uint6
         c->first = (c->first + 1) % KEPT;
         c->count--;
     }
-    c->kept[(c->first + c->count++) % KEPT] = (struct change){hash(name), known_ms, heard_ms};
+    c->kept[(c->first + c->count++) % KEPT] =
+        (struct change){hash_bytes(name.data, name.size, 0), known_ms, heard_ms};
 }
 
 uint64_t changes_since(const struct changes *c, struct slice name, uint64_t since_ms)
 {
-    uint64_t wanted = hash(name), any = hash(ANY_NAME), known = UINT64_MAX;
+    uint64_t wanted = hash_bytes(name.data, name.size, 0), known = UINT64_MAX;
+    uint64_t any = hash_bytes(ANY_NAME.data, ANY_NAME.size, 0);
     if (c->forgotten_ms > 0 && c->forgotten_ms + SKEW_MS >= since_ms)
         known = since_ms;
     for (size_t i = c->count; i-- > 0;) {
