@@ -12,7 +12,7 @@
    is unused. */
 #define CONFIG_TABLE(X)                                                                                      \
     X(port, LIST, "PORT", "3000", 1, 0, false, "ports to listen on, a comma list; 0 picks a free one")       \
-    X(host, TEXT, "HOST", "0.0.0.0", 1, 0, false, "address to listen on")                                    \
+    X(host, TEXT, "HOST", "::", 1, 0, false, "address to listen on; :: is all of IPv6 and IPv4")             \
     X(port_file, TEXT, "PORT_FILE", "", 0, 0, false, "file that gets the bound ports once they listen")      \
     X(kafka_brokers, LIST, "KAFKA_BROKERS", "localhost:9092", 1, 0, false,                                   \
         "Kafka brokers, host:port, a comma list")                                                            \

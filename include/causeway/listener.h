@@ -9,7 +9,7 @@
 struct listener;
 
 struct listener_settings {
-    const char *host;  /* address, IPv4 or IPv6 */
+    const char *host;  /* address, IPv4 or IPv6; "::": all of both, or all of IPv4 where there is no IPv6 */
     const char *ports; /* "3000,3001"; 0: a free one */
     int send_buffer;   /* SO_SNDBUF of each connection, as the kernel counts it; 0: its default */
 };

@@ -50,6 +50,34 @@ static bool make_address(const char *host, uint16_t port, union address *a, sock
     return false;
 }
 
+/* Both families by one socket: IPv4 addresses come as ::ffff:1.2.3.4, whatever the system's default is. */
+static int open_socket(union address *a, socklen_t *size)
+{
+    int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, zero = 0;
+    bool v6 = a->any.sa_family == AF_INET6;
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+        (!v6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero) == 0) &&
+        bind(fd, &a->any, *size) == 0 && listen(fd, SOMAXCONN) == 0 && getsockname(fd, &a->any, size) == 0)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+/* A system without IPv6 has all its addresses all the same. */
+static int open_any(const char *host, uint16_t port, union address *a, socklen_t *size)
+{
+    int fd = open_socket(a, size);
+    bool lacks_v6 = fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
+    if (!lacks_v6 || strcmp(host, "::") != 0)
+        return fd;
+    make_address("0.0.0.0", port, a, size);
+    return open_socket(a, size);
+}
+
 static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct buffer *fault)
 {
     union address a;
@@ -58,15 +86,11 @@ static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct bu
         buffer_print(fault, "HOST: \"%s\" is no IP address", host);
         return -1;
     }
-    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, &a.any, size) != 0 || listen(fd, SOMAXCONN) != 0 || getsockname(fd, &a.any, &size) != 0) {
+    int fd = open_any(host, port, &a, &size);
+    if (fd < 0)
         buffer_print(fault, "PORT: cannot listen on %s port %u: %s", host, port, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    *bound = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
+    else
+        *bound = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
     return fd;
 }
 

@@ -1,6 +1,7 @@
 // Too much of something, by one connection, one user or one address: who does it is told when to come back, and nobody
 // else feels it. The addresses are those that a trusted proxy forwards.
 import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { io } from 'socket.io-client';
 import { openWorld, token } from './lib/bridge.mjs';
@@ -213,6 +214,25 @@ test('without a trusted proxy, who connects from this machine has no limits but 
   for (const client of clients) await client.close();
   assert.equal(plain.logLines('TRUSTED_PROXIES').length, 1, plain.log());
   assert.equal(await plain.metric('causeway_limit_hits_total'), 0);
+});
+
+// --- by both families
+
+// A container may have no IPv6; then there is nothing to connect to.
+const noIpv6 = !Object.values(networkInterfaces()).flat().some(({ address }) => address === '::1') && 'this machine has no ::1';
+
+test('by default it listens on IPv4 and IPv6, and an address counts once, by whichever it comes', { skip: noIpv6 }, async () => {
+  const both = await world.serve({ HOST: undefined, TRUSTED_PROXIES: '127.0.0.1, ::1', LOGIN_FAILURES_ADDRESS: '3' });
+  for (const host of ['127.0.0.1', '[::1]']) {
+    const client = await connect(both, { user: BUYER, host });
+    await placeOrder(world, { id: 3, user_id: BUYER });
+    await client.expect('order-created');
+    await client.close();
+  }
+  const by = (host, address) => attempt(both, { token: 'x', host, headers: from(address) });
+  for (const [host, address] of [['127.0.0.1', '192.0.2.90'], ['[::1]', '192.0.2.90'], ['[::1]', '::ffff:192.0.2.90']]) assert.equal((await by(host, address)).status, 401);
+  for (const host of ['127.0.0.1', '[::1]']) assertRefused(await by(host, '192.0.2.90'), 'rate_limited');
+  assert.equal((await by('[::1]', '192.0.2.91')).status, 401);
 });
 
 test('the neighbour saw every event of this file, and the bridges end in good health', async () => {

@@ -237,8 +237,8 @@ class Bridge {
     return residentBytes(this.pid);
   }
 
-  url({ token: credential, path = '/', query = {}, port = this.port } = {}) {
-    const url = new URL(`ws://127.0.0.1:${port}${path}`);
+  url({ token: credential, path = '/', query = {}, port = this.port, host = '127.0.0.1' } = {}) {
+    const url = new URL(`ws://${host}:${port}${path}`);
     if (credential !== undefined) url.searchParams.set('token', credential);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     return url.href;

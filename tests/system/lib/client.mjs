@@ -17,9 +17,9 @@ export async function connect(bridge, options = {}) {
 }
 
 /* {client} once upgraded, else {status, headers, body} of the refusal. */
-export function attempt(bridge, { user, token, headers, protocols, origin, path, query, port, autoPong = true } = {}) {
+export function attempt(bridge, { user, token, headers, protocols, origin, path, query, port, host, autoPong = true } = {}) {
   const credential = token ?? (user === undefined ? undefined : makeToken({ sub: user }));
-  const url = bridge.url({ token: credential, path, query, port });
+  const url = bridge.url({ token: credential, path, query, port, host });
   const socket = new WebSocket(url, protocols ?? [], { headers, origin, autoPong, perMessageDeflate: false });
   return new Promise((done, failed) => {
     const client = new Client(socket);
