@@ -1,8 +1,20 @@
 /* The product on one page: what there is, in the order in which it is started. */
-#include "bridge_internal.h"
+#include "causeway/bridge.h"
+
+#include "bridge/gate.h"
+#include "bridge/history.h"
+#include "bridge/ingest.h"
+#include "bridge/invalidations.h"
+#include "bridge/letters.h"
+#include "bridge/reload.h"
+#include "bridge/rights.h"
+#include "bridge/stand_in.h"
+#include "bridge/state.h"
+#include "bridge/sweep.h"
 
 #include "causeway/log.h"
 #include "causeway/memory.h"
+#include "causeway/random.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -61,7 +73,7 @@ static void start_logs(struct bridge *b, unsigned loops)
     for (unsigned i = 0; i < b->journal_count; i++) {
         size_t bytes = (size_t)(i == 0 ? b->config->hot_log_bytes : b->config->catch_up_bytes);
         struct hotlog_settings settings = {bytes, entries_for(bytes), loops};
-        b->journals[i] = journal_create(&settings, b->rooms, b->partitions, random_nonce());
+        b->journals[i] = journal_create(&settings, b->rooms, b->partitions, random_u64());
     }
 }
 

@@ -1,6 +1,7 @@
 #include "causeway/loop.h"
 
 #include "causeway/check.h"
+#include "causeway/clock.h"
 #include "causeway/memory.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -38,13 +38,6 @@ struct loop {
     atomic_bool mailbox_filled;
 };
 
-static uint64_t clock_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void on_wake(struct loop_source *source, uint32_t events)
 {
     (void)events;
@@ -62,7 +55,7 @@ struct loop *loop_create(void)
     CHECK(l->epoll_fd >= 0 && l->wake_fd >= 0);
     CHECK(pthread_mutex_init(&l->mailbox_lock, NULL) == 0);
     l->mailbox_last = &l->mailbox_first;
-    l->now_ms = clock_ms();
+    l->now_ms = clock_monotonic_ms();
     l->wheel_at = l->now_ms / WHEEL_STEP_MS;
     for (size_t i = 0; i < WHEEL_SLOTS; i++)
         l->wheel[i].next = l->wheel[i].previous = &l->wheel[i];
@@ -238,7 +231,7 @@ void loop_run(struct loop *l)
     bool busy = true;
     while (!atomic_load(&l->stopping)) {
         int n = wait_for_events(l, events, busy);
-        l->now_ms = clock_ms();
+        l->now_ms = clock_monotonic_ms();
         for (int i = 0; i < n; i++) {
             struct loop_source *source = events[i].data.ptr;
             source->on_ready(source, events[i].events);

@@ -2,10 +2,10 @@
 
 #include "causeway/check.h"
 #include "causeway/memory.h"
+#include "causeway/random.h"
 
 #include <endian.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 /* Open addressing, linear probing, capacity a power of two. A removed entry leaves a mark instead of shifting
    its neighbours, so that a walk may remove the entry it stands on; marks go when the next map_set rehashes,
@@ -76,8 +76,7 @@ uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 struct map *map_create(void)
 {
     struct map *m = xcalloc(1, sizeof *m);
-    /* At most 256 bytes are never cut short by a signal; before the pool is ready the call waits. */
-    CHECK(getrandom(&m->seed, sizeof m->seed, 0) == (ssize_t)sizeof m->seed);
+    m->seed = random_u64();
     m->capacity = MAP_FIRST;
     m->slots = xcalloc(m->capacity, sizeof *m->slots);
     return m;

@@ -8,12 +8,12 @@
 #include "causeway/json.h"
 #include "causeway/map.h"
 #include "causeway/memory.h"
+#include "causeway/random.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 enum {
@@ -300,10 +300,7 @@ static bool may_come_back(const struct tail *t, const struct caller_end *end)
 
 static void wait_for(unsigned most_ms)
 {
-    uint32_t random = 0;
-    if (getrandom(&random, sizeof random, 0) != sizeof random)
-        random = 0;
-    usleep((most_ms / 2 + random % (most_ms / 2)) * 1000);
+    usleep((most_ms / 2 + (unsigned)(random_u64() % (most_ms / 2))) * 1000);
 }
 
 static bool converse(struct tail *t, const struct caller_url *url, struct caller_end *end)

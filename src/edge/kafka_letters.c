@@ -4,10 +4,10 @@
 #include "causeway/lock.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"
+#include "causeway/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 
 enum {
@@ -530,11 +530,9 @@ static rd_kafka_conf_t *consumer_conf(struct kafka_letters *l, const struct kafk
 
 static void create_writer(struct kafka_letters *l, const struct kafka_settings *settings)
 {
-    uint64_t nonce;
-    CHECK(getrandom(&nonce, sizeof nonce, 0) == sizeof nonce);
     size_t size = strlen(l->group) + 24;
     char *id = xcalloc(1, size);
-    (void)snprintf(id, size, "%s-%016llx", l->group, (unsigned long long)nonce);
+    (void)snprintf(id, size, "%s-%016llx", l->group, (unsigned long long)random_u64());
     l->writer = letter_writer_create(settings, l->topic, id, &l->stopping);
     free(id);
 }

@@ -2,9 +2,10 @@
 
 #include "causeway/memory.h"
 
+#include "causeway/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* One record on its way. */
 struct publishing {
@@ -16,16 +17,9 @@ struct publishing {
     char trouble[256]; /* what librdkafka said last about its connections */
 };
 
-static int64_t clock_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int left_ms(const struct publishing *p)
 {
-    int64_t left = p->deadline - clock_ms();
+    int64_t left = p->deadline - (int64_t)clock_monotonic_ms();
     return left > 0 ? (int)left : 0;
 }
 
@@ -92,13 +86,14 @@ static bool await_topic(struct publishing *p, const char *name, char *fault, siz
     }
     rd_kafka_resp_err_t error;
     int partitions = 0;
-    int64_t patience = clock_ms() + 3000;
+    int64_t patience = (int64_t)clock_monotonic_ms() + 3000;
     for (;;) {
         error = ask(p, topic, &partitions);
         rd_kafka_poll(p->client, 0);
         bool unreachable = error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT;
-        bool transient = error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-                         (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && clock_ms() < patience);
+        bool transient =
+            error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+            (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && (int64_t)clock_monotonic_ms() < patience);
         if (!(unreachable || transient) || left_ms(p) == 0)
             break;
         rd_kafka_poll(p->client, unreachable ? 0 : 100);
@@ -146,7 +141,7 @@ static bool produce(struct publishing *p, const char *topic, char *fault, size_t
         return false;
     }
     /* librdkafka reports within message.timeout.ms, surely; the second on top is for its own clockwork. */
-    while (!p->done && clock_ms() < p->deadline + 1000)
+    while (!p->done && (int64_t)clock_monotonic_ms() < p->deadline + 1000)
         rd_kafka_poll(p->client, 100);
     if (!p->done || p->outcome == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT)
         (void)snprintf(fault, size, "no acknowledgement in time%s%s", *p->trouble ? ": " : "", p->trouble);
@@ -158,7 +153,7 @@ static bool produce(struct publishing *p, const char *topic, char *fault, size_t
 bool kafka_publish(
     const struct kafka_settings *settings, struct record *record, int timeout_ms, char *fault, size_t size)
 {
-    struct publishing p = {.record = record, .deadline = clock_ms() + timeout_ms};
+    struct publishing p = {.record = record, .deadline = (int64_t)clock_monotonic_ms() + timeout_ms};
     p.client = open_client(settings, &p, timeout_ms, fault, size);
     if (!p.client)
         return false;

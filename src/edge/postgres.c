@@ -4,6 +4,7 @@
    some atomics. */
 #include "causeway/postgres.h"
 
+#include "causeway/clock.h"
 #include "causeway/inflight.h"
 #include "causeway/lock.h"
 #include "causeway/log.h"
@@ -18,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -61,13 +61,6 @@ struct postgres {
     struct lock pulse_lock;
     struct postgres_pulse pulse; /* without answer_ms */
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void ring(struct postgres *p)
 {
@@ -224,7 +217,7 @@ static bool read_mail(struct postgres *p)
 {
     struct flight_list mail = take_mail(p);
     bool any = mail.first != NULL;
-    p->now = clock_ms(); /* not before the mail was posted, or it would be cut short */
+    p->now = (int64_t)clock_monotonic_ms(); /* not before the mail was posted, or it would be cut short */
     for (struct flight *f = flight_list_take(&mail); f; f = flight_list_take(&mail)) {
         if (inflight_post(p->inflight, f, p->now))
             metric_add(metric_get(METRIC_DB_SHARED), 1);
@@ -297,7 +290,7 @@ static int poll_timeout(const struct postgres *p)
         int64_t at = postgres_connection_due(p->connections[i]);
         due = at < due ? at : due;
     }
-    int64_t left = due == INT64_MAX ? IDLE_MS : due - clock_ms();
+    int64_t left = due == INT64_MAX ? IDLE_MS : due - (int64_t)clock_monotonic_ms();
     return (int)(left < 0 ? 0 : left > IDLE_MS ? IDLE_MS : left);
 }
 
@@ -329,7 +322,7 @@ static void *run(void *argument)
 {
     struct postgres *p = argument;
     while (!atomic_load(&p->stopping)) {
-        p->now = clock_ms();
+        p->now = (int64_t)clock_monotonic_ms();
         for (unsigned i = 0; i < p->connection_count; i++)
             postgres_connection_turn(p->connections[i], p->polls[i + 1].revents, p->now);
         read_mail(p);
@@ -417,7 +410,7 @@ bool postgres_healthy(struct postgres *p, char *detail, size_t size)
 {
     /* /readyz shows the detail to anybody, so it tells no host and no message of the server; those are in the
      * log. */
-    int64_t heard = atomic_load(&p->last_heard), now = clock_ms();
+    int64_t heard = atomic_load(&p->last_heard), now = (int64_t)clock_monotonic_ms();
     unsigned ready = atomic_load(&p->ready);
     bool healthy = is_fresh(heard, now);
     if (healthy)

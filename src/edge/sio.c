@@ -5,10 +5,10 @@
 #include "causeway/map.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
+#include "causeway/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 enum {
     TICK_MS = 1000,
@@ -493,9 +493,7 @@ static void on_tick(struct loop_timer *timer)
 static void end_for_restart(struct engine_session *link)
 {
     char text[64];
-    uint16_t random;
-    CHECK(getrandom(&random, sizeof random, 0) == sizeof random);
-    snprintf(text, sizeof text, "restart: reconnect after %u ms", 500 + random % 4500U);
+    snprintf(text, sizeof text, "restart: reconnect after %u ms", 500 + (unsigned)(random_u64() % 4500));
     sio_server_end(link, close_code(CLOSE_RESTART), text);
 }
 

@@ -4,10 +4,10 @@
 #include "causeway/base64.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
+#include "causeway/random.h"
 
 #include <ctype.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 static void on_timer(struct loop_timer *timer);
 
@@ -23,15 +23,10 @@ static void write_id(const unsigned char bytes[ID_BYTES], char out[ENGINE_ID_SIZ
     buffer_finish(&text);
 }
 
-static void random_bytes(unsigned char bytes[ID_BYTES])
-{
-    CHECK(getrandom(bytes, ID_BYTES, 0) == ID_BYTES);
-}
-
 void engine_random_id(char out[ENGINE_ID_SIZE + 1])
 {
     unsigned char bytes[ID_BYTES];
-    random_bytes(bytes);
+    random_bytes(bytes, ID_BYTES);
     write_id(bytes, out);
 }
 
@@ -47,7 +42,7 @@ bool engine_could_be_id(struct slice text)
 static void make_sid(const struct engine *e, char out[ENGINE_ID_SIZE + 1])
 {
     unsigned char bytes[ID_BYTES];
-    random_bytes(bytes);
+    random_bytes(bytes, ID_BYTES);
     bytes[0] = (unsigned char)e->settings.loop;
     write_id(bytes, out);
 }

@@ -5,6 +5,7 @@
 #include "token_fetch.h"
 #include "token_internal.h"
 
+#include "causeway/clock.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
@@ -50,13 +51,6 @@ struct token_watch {
     bool has_keys; /* of the URL */
     char detail[200];
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static bool has_url(const struct token_watch *w)
 {
@@ -188,15 +182,15 @@ static void answer(struct token_asker *list, uint64_t fetch, bool fetched)
 static void fetch(struct token_watch *w)
 {
     struct buffer notes = {0}, fault = {0};
-    w->began_at = clock_ms();
+    w->began_at = (int64_t)clock_monotonic_ms();
     pthread_mutex_lock(&w->lock);
     uint64_t number = ++w->fetches;
     pthread_mutex_unlock(&w->lock);
     bool fetched = fetch_keys(w, &notes, &fault);
     if (fetched)
-        on_fetched(w, clock_ms());
+        on_fetched(w, (int64_t)clock_monotonic_ms());
     else if (!atomic_load(&w->stopping))
-        on_fetch_failed(w, clock_ms(), &fault);
+        on_fetch_failed(w, (int64_t)clock_monotonic_ms(), &fault);
     pthread_mutex_lock(&w->lock);
     struct token_asker *askers = w->askers;
     w->askers = NULL;
@@ -230,12 +224,12 @@ static void wait_until(struct token_watch *w, int64_t at)
 static void *run(void *argument)
 {
     struct token_watch *w = argument;
-    int64_t files_at = w->file_count ? clock_ms() : NEVER;
+    int64_t files_at = w->file_count ? (int64_t)clock_monotonic_ms() : NEVER;
     bool reload_url = false;
     pthread_mutex_lock(&w->lock);
     while (!atomic_load(&w->stopping)) {
         reload_url |= w->reload;
-        int64_t now = clock_ms(), fetch_at = due(w, w->askers || reload_url);
+        int64_t now = (int64_t)clock_monotonic_ms(), fetch_at = due(w, w->askers || reload_url);
         bool reload = w->reload, files = reload || now >= files_at, url = now >= fetch_at;
         if (!files && !url) {
             wait_until(w, files_at < fetch_at ? files_at : fetch_at);
@@ -246,7 +240,7 @@ static void *run(void *argument)
         for (size_t i = 0; files && i < w->file_count; i++)
             look_at_file(w, &w->files[i], reload);
         if (files && w->file_count)
-            files_at = clock_ms() + FILES_SECONDS * w->second_ms;
+            files_at = (int64_t)clock_monotonic_ms() + FILES_SECONDS * w->second_ms;
         if (url) {
             reload_url = false;
             fetch(w);
@@ -279,7 +273,7 @@ struct token_watch *token_watch_create(
     w->second_ms = second_ms;
     add_files(w);
     w->url = (struct source){.number = token_verifier_sources(v) - 1, .name = xstrdup("JWKS_URL")};
-    w->fetched_at = clock_ms();
+    w->fetched_at = (int64_t)clock_monotonic_ms();
     w->began_at = w->fetched_at - config->jwks_cooldown * second_ms;
     snprintf(w->detail, sizeof w->detail, "JWKS_URL was not fetched yet");
     CHECK(pthread_mutex_init(&w->lock, NULL) == 0 && pthread_condattr_init(&monotonic) == 0 &&

@@ -2,10 +2,10 @@
 
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
+#include "causeway/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 enum {
     SWEEP_MS = 1000,
@@ -302,8 +302,7 @@ struct ws *ws_create(struct loop *loop, const struct client_settings *client,
     w->owner = owner;
     w->first_free = NO_SLOT;
     w->connections = metric_label(METRIC_CONNECTIONS, "websocket");
-    CHECK(getrandom(&w->random, sizeof w->random, 0) == sizeof w->random);
-    w->random |= 1;
+    w->random = random_u64() | 1;
 #ifdef CAUSEWAY_TRACE
     w->trace = trace_open();
 #endif

@@ -75,7 +75,7 @@ class Broker {
       } finally {
         await admin.disconnect();
       }
-    }, { timeout: 40000, every: 100 }).catch((error) => {
+    }, { timeout: 120000, every: 100 }).catch((error) => {
       throw new Error(`${error.message}\n${this.child.logText()}`);
     });
     return this;

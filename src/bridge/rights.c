@@ -1,14 +1,17 @@
-/* Rights between PostgreSQL and the loops: lookups go from a loop to the postgres thread and back; changes
-   that are heard of go to every loop, which looks up again what rests on them. */
-#include "bridge_internal.h"
+#include "rights.h"
 
+#include "invalidations.h"
+#include "reload.h"
+#include "stand_in.h"
+#include "state.h"
+
+#include "causeway/clock.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { LISTENING_MS = 2000 };
 
@@ -23,13 +26,6 @@ struct ticket {
     double asked; /* seconds */
 };
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void bring_answer(struct loop_task *task)
 {
     struct ticket *t = (struct ticket *)task;
@@ -42,7 +38,7 @@ static void bring_answer(struct loop_task *task)
 static void on_answer(void *context, enum lookup_status status, struct rows *rows)
 {
     struct ticket *t = context;
-    metric_observe(metric_get(METRIC_LOOKUP_SECONDS), seconds_now() - t->asked);
+    metric_observe(metric_get(METRIC_LOOKUP_SECONDS), clock_monotonic_s() - t->asked);
     t->status = status;
     t->rows = rows ? rows_hold(rows) : NULL;
     loop_post(t->worker->loop, &t->task);
@@ -56,7 +52,7 @@ static void on_ask(void *owner, const struct lookup *lookup, const struct slice 
         !w->bridge->stand_in) /* the end: what was under way is settled, and nothing begins */
         return;
     struct ticket *t = xcalloc(1, sizeof *t);
-    *t = (struct ticket){.task.run = bring_answer, .worker = w, .tag = tag, .asked = seconds_now()};
+    *t = (struct ticket){.task.run = bring_answer, .worker = w, .tag = tag, .asked = clock_monotonic_s()};
     if (w->bridge->stand_in) {
         t->rows = stand_in_answer(w->bridge->stand_in, w->edition->catalogue, lookup, params, count);
         t->status = LOOKUP_OK;

@@ -1,4 +1,13 @@
-#include "bridge_internal.h"
+#include "worker.h"
+
+#include "gate.h"
+#include "history.h"
+#include "reload.h"
+#include "rights.h"
+#include "stand_in.h"
+#include "state.h"
+#include "status.h"
+#include "sweep.h"
 
 #include "causeway/log.h"
 #include "causeway/memory.h"

@@ -1,9 +1,10 @@
-/* `serve --replay-examples`: what stands in for Kafka and PostgreSQL when consumer teams try their clients. A
-   thread routes every example of the document, again and again; lookups are answered from the token's claims
-   and from the rooms that the examples go to. Nothing outlives the process. */
-#include "bridge_internal.h"
+#include "stand_in.h"
+
+#include "judge.h"
+#include "state.h"
 
 #include "causeway/base64.h"
+#include "causeway/clock.h"
 #include "causeway/examples.h"
 #include "causeway/lock.h"
 #include "causeway/log.h"
@@ -12,7 +13,6 @@
 #include "causeway/template.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { STEP_MS = 50, CLAIMS_MAX = 32 };
@@ -90,12 +90,11 @@ static void exchange_catalogue(struct stand_in *r)
 static void publish_all(struct stand_in *r)
 {
     struct journal *j = r->bridge->journals[0];
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t now = clock_wall_ms();
     for (size_t i = 0; i < examples_count(examples_of(r)); i++) {
         struct record record = *examples_at(examples_of(r), i);
         record.offset = r->offset++;
-        record.time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        record.time_ms = now;
         uint32_t number = partitions_get(r->bridge->partitions, record.topic, 0, record.offset);
         judge_record(r->judge, j, number, &record, true);
         journal_advance(j, number, record.offset + 1, &record);

@@ -1,5 +1,7 @@
-/* Dead letters: the judge of the records is the same that decides who gets them. @thread letters. */
-#include "bridge_internal.h"
+#include "letters.h"
+
+#include "judge.h"
+#include "state.h"
 
 #include "causeway/kafka_letters.h"
 #include "causeway/memory.h"

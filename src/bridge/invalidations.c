@@ -1,8 +1,9 @@
-/* The topic of changed rights (GRANTS_TOPIC), for teams whose database sends no NOTIFY. Every instance reads
-   all of it from now on. What it says is a change like another; while it cannot be read, changes may be
-   missed, so rights age as when nobody listens at the database. */
-#include "bridge_internal.h"
+#include "invalidations.h"
 
+#include "rights.h"
+#include "state.h"
+
+#include "causeway/clock.h"
 #include "causeway/invalidation.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"

@@ -1,6 +1,6 @@
-/* Editions of the catalogue: loaded on the main thread, in effect from a moment on the Kafka thread at which
-   every loop stands still between two of its turns. */
-#include "bridge_internal.h"
+#include "reload.h"
+
+#include "state.h"
 
 #include "causeway/docs.h"
 #include "causeway/examples.h"

@@ -1,10 +1,15 @@
-/* A window: what was read of Kafka's past, in a log of its own, for all who walk it. Its writer waits for
-   them as long as that is fair: what counts is how many wait meanwhile, and for how long. */
-#include "bridge_sweep.h"
+#include "window.h"
 
+#include "history.h"
+#include "judge.h"
+#include "state.h"
+#include "sweep.h"
+
+#include "causeway/clock.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
+#include "causeway/random.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -116,7 +121,7 @@ static bool cover(struct window *w, const struct stretch *t)
 
 bool window_begin(struct window *w, const struct stretch *t)
 {
-    journal_restart(w->journal, random_nonce());
+    journal_restart(w->journal, random_u64());
     if (!cover(w, t))
         return false;
     w->deserted_since = 0;

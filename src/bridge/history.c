@@ -1,7 +1,11 @@
-/* Checkpoints, and where cursors stand. The journals' writers hand in checkpoints and take acknowledgements
-   back on their own threads; loops ask where a cursor stands and are answered on theirs. */
-#include "bridge_internal.h"
+#include "history.h"
 
+#include "ingest.h"
+#include "reload.h"
+#include "stand_in.h"
+#include "state.h"
+
+#include "causeway/clock.h"
 #include "causeway/kafka_checkpoints.h"
 #include "causeway/kafka_past.h"
 #include "causeway/lock.h"
@@ -10,8 +14,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -55,20 +57,6 @@ struct history {
     struct slice *topics; /* worth reading */
     size_t topic_count;
 };
-
-uint64_t clock_monotonic_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-uint64_t random_nonce(void)
-{
-    uint64_t nonce = 0;
-    CHECK(getrandom(&nonce, sizeof nonce, 0) == sizeof nonce);
-    return nonce;
-}
 
 /* --- checkpoints --- */
 
@@ -396,12 +384,10 @@ struct kafka_source_start *history_past(
 {
     int64_t last_ms = lives_newest_ms(h->lives);
     size_t known = 0;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     struct kafka_source_start *starts = NULL;
     struct slice *old = xcalloc(h->topic_count + 1, sizeof *old);
     if (last_ms == 0) /* where a log began, from which nothing had been read yet */
-        last_ms = (int64_t)now.tv_sec * 1000;
+        last_ms = clock_wall_ms();
     for (size_t i = 0; i < h->topic_count; i++)
         if (lives_know(h->lives, h->topics[i]))
             old[known++] = h->topics[i];

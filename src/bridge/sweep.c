@@ -1,9 +1,9 @@
-/* What is older than the hot log: shared sweeps through Kafka's past. A sweep reads from the oldest place
-   that somebody waits at into a window, and takes along all it passes; whoever falls out of the window waits
-   for the next one. Each sweeper is one thread with one window, so that readers times window bytes is all the
-   memory there is to it. */
-#include "bridge_sweep.h"
+#include "sweep.h"
 
+#include "state.h"
+#include "window.h"
+
+#include "causeway/clock.h"
 #include "causeway/log.h"
 #include "causeway/memory.h"
 

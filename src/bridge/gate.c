@@ -1,6 +1,7 @@
-/* Tokens and the keys that they are judged by. A token whose key is not known waits until the keys were
-   fetched anew, so that nobody is turned away when an identity provider changes them. */
-#include "bridge_internal.h"
+#include "gate.h"
+
+#include "stand_in.h"
+#include "state.h"
 
 #include "causeway/memory.h"
 #include "causeway/token.h"

@@ -1,5 +1,11 @@
-/* What operators and load balancers ask over HTTP. @thread any loop. */
-#include "bridge_internal.h"
+#include "status.h"
+
+#include "gate.h"
+#include "history.h"
+#include "letters.h"
+#include "reload.h"
+#include "rights.h"
+#include "state.h"
 
 #include "causeway/metrics.h"
 

@@ -1,6 +1,6 @@
-/* What a record is to the clients: routed into a journal, or rejected with a reason that is logged once and
-   counted always. One per thread that reads Kafka. */
-#include "bridge_internal.h"
+#include "judge.h"
+
+#include "state.h"
 
 #include "causeway/log.h"
 #include "causeway/map.h"

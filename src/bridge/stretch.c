@@ -1,5 +1,6 @@
-/* From where to where Kafka's past is read, and what of it is there no more. */
-#include "bridge_sweep.h"
+#include "stretch.h"
+
+#include "state.h"
 
 #include "causeway/memory.h"
 

@@ -1,12 +1,15 @@
-/* From Kafka records to entries of the hot log, and from there to the loops. @thread kafka, but for what says
-   otherwise. Never waits for PostgreSQL, and for a loop only when the log would overtake it. */
-#include "bridge_internal.h"
+#include "ingest.h"
 
+#include "history.h"
+#include "judge.h"
+#include "letters.h"
+#include "state.h"
+
+#include "causeway/clock.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -212,9 +215,7 @@ bool ingest_awaits_life(const struct ingest *in)
 
 static double seconds_since(int64_t time_ms)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    double seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)time_ms / 1e3;
+    double seconds = clock_wall_s() - (double)time_ms / 1e3;
     return seconds > 0 ? seconds : 0;
 }
 
