@@ -182,14 +182,36 @@ static bool append(struct journal *j, const struct lane *lane, const struct curs
     return true;
 }
 
-/* Where the record has nothing more that a cursor would have to wait for. */
-static size_t last_durable(const struct routed *routed)
+static bool is_durable(const struct delivery *d)
 {
-    size_t last = 0;
-    for (size_t i = 0; i < routed->delivery_count; i++)
-        if (routed->deliveries[i].room_count > 0 && !routed->deliveries[i].operation->ephemeral)
-            last = i;
-    return last;
+    return d->room_count > 0 && !d->operation->ephemeral;
+}
+
+/* Is it the same event for clients of another dialect that went out before, up to delivery `last`, on this
+ * lane?
+ */
+static bool is_twin(const struct routed *routed, const struct delivery *d, size_t last)
+{
+    const struct operation *at = routed->deliveries[last].operation;
+    for (size_t i = 0; i <= last; i++) {
+        const struct operation *had = routed->deliveries[i].operation;
+        if (is_durable(&routed->deliveries[i]) && had->lane == at->lane &&
+            had->name_hash == d->operation->name_hash)
+            return true;
+    }
+    return false;
+}
+
+/* Does anything of the record follow this delivery? For who had it, the same event under another dialect does
+ * not count; for the place in the log (`twins`) it does, since clients of that dialect stand there too. */
+static bool goes_on(const struct routed *routed, size_t at, bool twins)
+{
+    for (size_t i = at + 1; i < routed->delivery_count; i++) {
+        const struct delivery *d = &routed->deliveries[i];
+        if (is_durable(d) && (twins || !is_twin(routed, d, at)))
+            return true;
+    }
+    return false;
 }
 
 bool journal_append(struct journal *j, const struct catalogue *c, uint32_t partition,
@@ -198,16 +220,16 @@ bool journal_append(struct journal *j, const struct catalogue *c, uint32_t parti
     const struct lane *lanes;
     catalogue_lanes(c, &lanes);
     struct cursor_record at = {.partition = partition, .offset = record->offset}, before;
-    size_t last = last_durable(routed);
     bool fine = true;
     for (size_t i = 0; i < routed->delivery_count; i++) {
         const struct delivery *d = &routed->deliveries[i];
-        at.ended = i >= last;
+        at.ended = !goes_on(routed, i, false);
         bool added = d->room_count > 0 && append(j, &lanes[d->operation->lane], &at, record, routed, d);
         *appended += added;
         fine = fine && (added || d->room_count == 0);
         if (added) {
             before = at;
+            before.ended = !goes_on(routed, i, true);
             j->amid = &before;
         }
     }

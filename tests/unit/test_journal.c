@@ -401,6 +401,108 @@ static void the_pace_is_asked_for_before_each_entry(void **state)
     assert_int_equal(x->asked, 4);
 }
 
+static const char both[] =
+    "asyncapi: 3.0.0\n"
+    "servers: {log: {host: k, protocol: kafka}, door: {host: h, protocol: ws}}\n"
+    "channels:\n"
+    "  orders:\n"
+    "    address: orders.v1\n"
+    "    servers: [{$ref: '#/servers/log'}]\n"
+    "    messages: {created: {name: order.created}, typing: {name: order.typing}}\n"
+    "  clients:\n"
+    "    address: /\n"
+    "    servers: [{$ref: '#/servers/door'}]\n"
+    "    x-causeway: {namespace: true}\n"
+    "    messages: {event: {name: event}, copy: {name: copy}}\n"
+    "  chat:\n"
+    "    address: /chat\n"
+    "    servers: [{$ref: '#/servers/door'}]\n"
+    "    x-causeway: {dialect: socket.io}\n"
+    "    messages: {other: {name: other}}\n"
+    "operations:\n"
+    "  sendEvent:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    messages: [{$ref: '#/channels/clients/messages/event'}]\n"
+    "    x-causeway: {from: {$ref: '#/channels/orders/messages/created'}, to: ['a-{a}']}\n"
+    "  sendCopy:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/clients'}\n"
+    "    messages: [{$ref: '#/channels/clients/messages/copy'}]\n"
+    "    x-causeway: {from: {$ref: '#/channels/orders/messages/created'}, to: ['b-{b?}']}\n"
+    "  sendOther:\n"
+    "    action: send\n"
+    "    channel: {$ref: '#/channels/chat'}\n"
+    "    messages: [{$ref: '#/channels/chat/messages/other'}]\n"
+    "    x-causeway: {from: {$ref: '#/channels/orders/messages/created'}, to: ['c-{c?}']}\n"
+    "x-causeway:\n"
+    "  principal: {lookup: user}\n"
+    "  lookups: {user: {sql: 'SELECT 1', params: []}}\n"
+    "  rooms:\n"
+    "    'a-{a}': {join: request, allow: [{}]}\n"
+    "    'b-{b}': {join: request, allow: [{}]}\n"
+    "    'c-{c}': {join: request, allow: [{}]}\n";
+
+static void take_catalogue(struct fixture *x, const char *text)
+{
+    catalogue_release(x->catalogue);
+    x->catalogue = catalogue_from_text(text);
+}
+
+static void publish_each(void *owner)
+{
+    journal_publish(((struct fixture *)owner)->journal);
+}
+
+/* Which of a record's entries carry a cursor, and is it whole? "+-" are one that is, and one that is not. */
+static void assert_wholes(struct fixture *x, const char *value, const char *expected)
+{
+    char wholes[8] = "";
+    uint64_t first = hotlog_next(x->log);
+    size_t count = append(x, 0, value), carrying = 0;
+    journal_publish(x->journal);
+    for (uint64_t s = first; s < first + count; s++) {
+        hotlog_pin(x->reader);
+        struct hotlog_entry e = hotlog_get(x->log, s);
+        bool is_websocket = (unsigned char)e.frame[e.head_size] == '{';
+        hotlog_unpin(x->reader);
+        struct cursor c;
+        if (is_websocket && cursor_of(x, s, &c))
+            wholes[carrying++] = c.whole ? '+' : '-';
+    }
+    assert_string_equal(wholes, expected);
+}
+
+/* The same event for clients of the other dialect is nothing that could still follow. */
+static void a_cursor_does_not_wait_for_the_twin_of_what_was_had(void **state)
+{
+    struct fixture *x = *state;
+    take_catalogue(x, both);
+    checkpoint_now(x);
+    assert_wholes(x, "{\"type\":\"order.created\",\"data\":{\"a\":1}}", "+");
+    assert_wholes(x, "{\"type\":\"order.created\",\"data\":{\"a\":1,\"b\":2}}", "-+");
+    assert_wholes(x, "{\"type\":\"order.created\",\"data\":{\"a\":1,\"b\":2,\"c\":3}}", "--");
+}
+
+/* ... but those clients stand at that place, and have not had it. */
+static void a_place_before_a_twin_is_amid_the_record(void **state)
+{
+    struct fixture *x = *state;
+    char text[CURSOR_TEXT_MAX + 1];
+    struct cursor c;
+    take_catalogue(x, both);
+    checkpoint_now(x);
+    journal_set_pace(x->journal, publish_each, x);
+    assert_int_equal(append(x, 0, "{\"type\":\"order.created\",\"data\":{\"a\":1}}"), 2);
+    journal_publish(x->journal);
+    for (uint64_t position = 1; position <= 2; position++) {
+        assert_int_equal(posted(x, position), position);
+        size_t size = journal_cursor(x->journal, position, position, text);
+        assert_int_equal(cursor_decode((struct slice){text, size}, &c), CURSOR_OK);
+        assert_int_equal(c.whole, position == 2);
+    }
+}
+
 static void a_journal_that_begins_anew_knows_nothing_of_its_past(void **state)
 {
     struct fixture *x = *state;
@@ -452,6 +554,8 @@ int main(void)
         stage(a_checkpoint_is_taken_when_something_has_moved),
         stage(a_gap_goes_to_everybody_on_every_lane),
         stage(the_pace_is_asked_for_before_each_entry),
+        stage(a_cursor_does_not_wait_for_the_twin_of_what_was_had),
+        stage(a_place_before_a_twin_is_amid_the_record),
         stage(a_journal_that_begins_anew_knows_nothing_of_its_past),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
