@@ -36,6 +36,8 @@ struct side {
     bool everything; /* a `resume` message, or rights younger than the cursor: all rooms of the session too */
     bool asked;      /* a `resume` message: to be answered */
     uint64_t request;
+    char place[CURSOR_TEXT_MAX + 1]; /* a cursor of where the session stands meanwhile, as it is for all */
+    size_t place_size;               /* 0: none is known of just there */
 };
 
 /* An answer that came before the client was told that it is connected. */

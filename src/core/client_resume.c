@@ -172,6 +172,13 @@ static struct side *make_side(struct client *c, struct slice text, struct slice 
     return side;
 }
 
+/* Of just the place where the session is held, or none: an earlier one would lead back. */
+static size_t cursor_of_place(struct client *c, char out[CURSOR_TEXT_MAX + 1])
+{
+    uint64_t position = session_position(c->session);
+    return c->settings.services->cursor(c->settings.services_owner, 0, position, position, out);
+}
+
 /* The session is held. */
 static void begin_side(struct client *c, struct side *side, uint64_t until)
 {
@@ -181,6 +188,7 @@ static void begin_side(struct client *c, struct side *side, uint64_t until)
     if (side->everything)
         session_join_all_of(side->session, c->session);
     side->tag = ++c->next_tag;
+    side->place_size = cursor_of_place(c, side->place);
     if (side->placed) {
         session_set_side_position(side->session, side->position);
         session_start(side->session);
@@ -206,10 +214,37 @@ void client_side_first(struct client *c, uint64_t from, uint64_t until)
     begin_side(c, side, until);
 }
 
-static void end_side(struct client *c)
+/* What the walk brought lies before the client's place, but behind the last cursor that it had: with that one
+ * it would come again, as if it were new. */
+static void tell_place(struct client *c, const struct side *side)
+{
+    char cursor[CURSOR_TEXT_MAX + 1];
+    struct slice plain = {side->place, side->place_size};
+    size_t size = plain.size > 0 ? session_cursor(c->session, plain, cursor) : 0;
+    if (size > 0 && (side->asked || side->room_count > 0))
+        c->hooks->emit(c->owner, "cursor", NO_SLICE, (struct slice){cursor, size});
+}
+
+static struct side *take_side(struct client *c)
 {
     struct side *side = c->sides;
     c->sides = side->next;
+    return side;
+}
+
+/* The session goes on, or is held for the next one. */
+static void finish_side(struct client *c, struct side *side)
+{
+    c->answering = 0;
+    session_release(c->session);
+    free_side(side);
+    client_side_begin(c);
+}
+
+static void end_side(struct client *c)
+{
+    struct side *side = take_side(c);
+    tell_place(c, side);
     for (size_t i = 0; i < side->room_count; i++) {
         session_join(c->session, slice_of(side->rooms[i]));
         c->answering = side->asked ? 0 : side->request;
@@ -218,10 +253,17 @@ static void end_side(struct client *c)
     c->answering = side->request;
     if (side->asked)
         client_say(c, "resumed", SLICE("{}"));
-    c->answering = 0;
-    session_release(c->session);
-    free_side(side);
-    client_side_begin(c);
+    finish_side(c, side);
+}
+
+/* Nothing was walked, so nothing is joined: else what the room had since the cursor would be lost. */
+static void refuse_side(struct client *c)
+{
+    struct side *side = take_side(c);
+    struct slice room = side->asked || side->room_count == 0 ? NO_SLICE : slice_of(side->rooms[0]);
+    c->answering = side->request;
+    client_error(c, "unavailable", "the cursor cannot be looked up now; try again", room);
+    finish_side(c, side);
 }
 
 void client_join_late(struct client *c, struct slice room, struct slice cursor)
@@ -318,10 +360,7 @@ static void place_side(struct client *c, struct side *side, const struct client_
 {
     struct resume_plan lost;
     if (l->status == LOCATED_UNAVAILABLE) {
-        c->answering = side->request;
-        side->request = 0;
-        client_error(c, "unavailable", "the cursor cannot be looked up now; try again", NO_SLICE);
-        end_side(c);
+        refuse_side(c);
     } else if (l->status == LOCATED_LOST) {
         make_lost_plan(c, &lost);
         tell_gaps(c, lost.gaps, lost.gap_count);

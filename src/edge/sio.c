@@ -153,7 +153,7 @@ static void on_emit(void *owner, const char *type, struct slice data, struct sli
     note_rooms(g, type);
     if (strcmp(type, "connected") == 0)
         accept_socket(g);
-    else
+    else if (strcmp(type, "cursor") != 0) /* has a form of its own here */
         sio_emit(g->socket, type, data);
     emit_cursor(g, cursor);
 }

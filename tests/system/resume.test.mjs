@@ -89,6 +89,7 @@ test('who is cut and comes back to the same bridge gets exactly what it missed',
   // From its start to now, and with what it had last: everything, and nothing.
   const all = await comeBack(bridge, before.welcome.cursor);
   await all.expect('resumed');
+  await arrived(all, live); // its loop need not have come to what another one has
   assert.deepEqual(idsOf(all.messages), [...ids, live]);
   const none = await comeBack(bridge, cursorOf(after.messages));
   await none.expect('resumed');
@@ -137,6 +138,21 @@ test('a client that hears nothing resumes from the cursor that came with its pin
 });
 
 // --- on another instance
+
+test('the event that brought the cursor does not come again elsewhere, though clients of Socket.IO get it under the same name', async () => {
+  const [bridge, other] = await Promise.all([world.serve(), world.serve()]);
+  const before = await connect(bridge, { user: BUYER });
+  const [first, missed] = nextIds(2);
+  await placeOrder(world, { id: first });
+  const { cursor } = await before.expect('order-created');
+  before.terminate();
+  await placeOrder(world, { id: missed });
+  const after = await comeBack(other, cursor, { user: BUYER });
+  await after.expect('resumed', LONG);
+  await arrived(after, missed);
+  assert.deepEqual(eventsOf(after.messages).map((m) => [m.data.id, m.redelivered]), [[missed, undefined]]);
+  await Promise.all([bridge.terminate(), other.terminate()]);
+});
 
 test('after kill -9 a new bridge goes on where the old one was: nothing is missing, repeats are marked', async () => {
   const bridge = await world.serve();
@@ -378,6 +394,28 @@ test('join-room with a cursor brings what the room had since then, then room-joi
   assert.equal(live.data.id, ids[21]);
   assert.ok(live.cursor && !live.backfill && !live.redelivered);
   await bridge.terminate();
+});
+
+test('what a join brought does not come again after a cut, though no event of its own brought a cursor since', async () => {
+  const [bridge, other] = await Promise.all([world.serve(), world.serve()]);
+  const [client, witness] = await Promise.all([1, 2].map(() => connect(bridge, { user: ADMIN })));
+  await client.ask({ type: 'leave-room', data: { roomId: 'admin-orders' } }, 'room-left');
+  const { cursor } = client.welcome;
+  const ids = nextIds(20);
+  await fill(ids, { size: 10 });
+  await haveAll(witness, ids.at(-1));
+  await client.ask({ type: 'join-room', data: { roomId: 'admin-orders', cursor } }, 'room-joined');
+  assert.deepEqual(client.of('new-order').map((m) => m.data.id), ids);
+  client.terminate();
+  const [missed] = nextIds(1);
+  await placeOrder(world, { id: missed });
+  for (const instance of [bridge, other]) {
+    const after = await comeBack(instance, cursorOf(client.messages));
+    await after.expect('resumed', LONG);
+    await arrived(after, missed);
+    assert.deepEqual(idsOf(after.messages), [missed]);
+  }
+  await Promise.all([bridge.terminate(), other.terminate()]);
 });
 
 // --- rooms that are joined on request

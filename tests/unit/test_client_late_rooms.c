@@ -94,10 +94,54 @@ static void late_rooms_wait_for_each_other(void **state)
     assert_int_equal(x->located, 2);
     assert_heard(x, "@open-1 backfill\nroom-joined {\"roomId\":\"open-1\"}\n");
     locate_as(x, LOCATED_UNAVAILABLE);
-    assert_non_null(strstr(buffer_text(&x->said), "\"code\":\"unavailable\""));
-    buffer_clear(&x->said);
+    assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"the cursor cannot be looked up now; try "
+                    "again\",\"roomId\":\"open-2\"}\n");
+    event(x, "open-2"); /* not joined: what it had since the cursor was not walked */
     event(x, "user-7");
     assert_heard(x, "@user-7\n");
+    join_late(x, "open-2", cursor_text());
+    locate_at(x, 1);
+    turn(x);
+    assert_heard(x, "@open-2 backfill\n@open-2 backfill\nroom-joined {\"roomId\":\"open-2\"}\n");
+}
+
+static void a_resume_message_whose_cursor_cannot_be_looked_up_joins_nothing(void **state)
+{
+    struct fixture *x = *state;
+    char text[200];
+    attach_reader(x);
+    event(x, "open-1");
+    buffer_clear(&x->said);
+    snprintf(text, sizeof text, "{\"type\":\"resume\",\"data\":{\"cursor\":\"%s\",\"rooms\":[\"open-1\"]}}",
+        cursor_text());
+    command(x, text);
+    locate_as(x, LOCATED_UNAVAILABLE);
+    assert_heard(x, "error {\"code\":\"unavailable\",\"message\":\"the cursor cannot be looked up now; try "
+                    "again\"}\n");
+    event(x, "open-1");
+    assert_heard(x, "");
+}
+
+/* With the cursor that it had before, what the walk brought would come again as if it were new. */
+static void the_end_of_a_walk_beside_comes_with_a_cursor_that_covers_it(void **state)
+{
+    struct fixture *x = *state;
+    char text[200];
+    attach_reader(x);
+    event(x, "open-1");
+    x->cursors = true;
+    join_late(x, "open-1", cursor_text());
+    event(x, "open-1"); /* held at 1 meanwhile */
+    locate_at(x, 0);
+    turn(x);
+    assert_heard(x, "@open-1 backfill\ncursor <at-1>\nroom-joined {\"roomId\":\"open-1\"}\n@open-1\n");
+    event(x, "open-2");
+    snprintf(text, sizeof text, "{\"type\":\"resume\",\"data\":{\"cursor\":\"%s\",\"rooms\":[\"open-2\"]}}",
+        cursor_text());
+    command(x, text);
+    locate_at(x, 2);
+    turn(x);
+    assert_heard(x, "@open-2 backfill\ncursor <at-3>\nroom-joined {\"roomId\":\"open-2\"}\nresumed {}\n");
 }
 
 static void a_resume_message_repeats_all_rooms(void **state)
@@ -234,6 +278,8 @@ int main(void)
         stage(a_late_room_waits_until_the_log_has_come_to_where_the_session_was),
         stage(a_late_room_without_the_right_is_refused_and_holds_nothing),
         stage(late_rooms_wait_for_each_other),
+        stage(a_resume_message_whose_cursor_cannot_be_looked_up_joins_nothing),
+        stage(the_end_of_a_walk_beside_comes_with_a_cursor_that_covers_it),
         stage(a_resume_message_repeats_all_rooms),
         stage(nobody_leaves_where_everybody_stands),
         stage(who_is_away_asks_for_late_rooms_in_vain_until_it_is_back),
