@@ -41,7 +41,8 @@ bool http_field_has(const struct http_head *h, const char *name, const char *tok
    bodies are not read (411), nor what could be read in two ways (400). */
 int64_t http_body_size(const struct http_head *h);
 
-/* Percent-decoded value of a query parameter, into `out` (cleared first). false: absent or badly encoded. */
+/* Percent-decoded value of a query parameter, into `out` (cleared first); one that is badly encoded as it
+   came, so that nobody takes it for none. false: absent. */
 bool http_query_find(struct slice query, const char *name, struct buffer *out);
 
 /* A whole response. `extra` is further header lines, each ending in \r\n, or "". `keep`: the connection may

@@ -49,6 +49,10 @@ void limit_hit(enum limit limit);
    hold for. It has shown no credential yet. */
 struct allowance *allowance_create(struct limits *l, struct slice address, uint64_t now);
 struct allowance *allowance_hold(struct allowance *a);
+/* One for a session that begins on the connection of `a`: that one, or when another session has it already a
+   new one from the same address, so that what is counted by connections is not got around by having one.
+   `*wait`: as of allowance_enter. */
+struct allowance *allowance_for_session(struct allowance *a, uint64_t now, uint64_t *wait);
 void allowance_release(struct allowance *a);
 bool allowance_is_of(const struct allowance *a, struct slice address);
 

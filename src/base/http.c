@@ -264,8 +264,13 @@ bool http_query_find(struct slice query, const char *name, struct buffer *out)
     buffer_clear(out);
     while (query.size > 0) {
         struct slice value = cut(&query, '&');
-        if (slice_is(cut(&value, '='), name))
-            return percent_decode(value, out);
+        if (!slice_is(cut(&value, '='), name))
+            continue;
+        if (!percent_decode(value, out)) {
+            buffer_clear(out);
+            buffer_add_slice(out, value);
+        }
+        return true;
     }
     return false;
 }

@@ -255,6 +255,22 @@ struct allowance *allowance_hold(struct allowance *a)
     return a;
 }
 
+static struct slice address_of(const struct allowance *a)
+{
+    return a->address ? (struct slice){a->address->key + 1, a->address->key_size - 1}
+                      : (struct slice){NULL, 0};
+}
+
+struct allowance *allowance_for_session(struct allowance *a, uint64_t now, uint64_t *wait)
+{
+    *wait = 0;
+    if (!a || a->holds == 1)
+        return allowance_hold(a);
+    struct allowance *own = allowance_create(a->limits, address_of(a), now);
+    *wait = allowance_enter(own, false, now);
+    return own;
+}
+
 static void stop_counting(struct allowance *a)
 {
     if (a->counted)
@@ -274,9 +290,7 @@ void allowance_release(struct allowance *a)
 
 bool allowance_is_of(const struct allowance *a, struct slice address)
 {
-    if (!a || !a->address)
-        return a && address.size == 0;
-    return slice_equal(address, (struct slice){a->address->key + 1, a->address->key_size - 1});
+    return a && slice_equal(address, address_of(a));
 }
 
 static bool too_many(struct limits *l, enum limit limit, struct account *x)

@@ -53,14 +53,14 @@ static void count(struct engine_session *s, int by)
 }
 
 struct engine_session *session_begin(
-    struct engine *e, const struct conn *c, const struct http_head *head, bool websocket)
+    struct engine *e, const struct conn *c, const struct http_head *head, bool websocket, uint64_t *wait)
 {
     struct engine_session *s = xcalloc(1, sizeof *s);
     s->engine = e;
-    s->allowance = allowance_hold(conn_companion(c));
+    s->allowance = allowance_for_session(conn_companion(c), loop_now(e->loop), wait);
     s->websocket = websocket;
     make_sid(e, s->sid);
-    s->app = e->hooks->opened(e->owner, s, head);
+    s->app = *wait > 0 ? NULL : e->hooks->opened(e->owner, s, head);
     if (!s->app) {
         allowance_release(s->allowance);
         free(s);

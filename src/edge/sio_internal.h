@@ -32,6 +32,7 @@ struct exchange {
     size_t body; /* POST: its length ... */
     size_t used; /* ... and how much of it has been dealt with */
     bool post, keep, waiting;
+    bool bare; /* HEAD: the answer has no body */
 };
 
 /* One WebSocket connection: of a session, or one that wants to become that. */
@@ -82,8 +83,9 @@ struct engine {
 };
 
 /* --- sio_engine.c --- */
+/* NULL: not now; `*wait`: after how many ms it may be tried again by the limits, 0: not by them. */
 struct engine_session *session_begin(
-    struct engine *e, const struct conn *c, const struct http_head *head, bool websocket);
+    struct engine *e, const struct conn *c, const struct http_head *head, bool websocket, uint64_t *wait);
 /* NULL: unknown, or it has just timed out. */
 struct engine_session *session_find(struct engine *e, struct slice sid);
 void session_greeting(const struct engine_session *s, struct buffer *out); /* appends its OPEN packet */
@@ -99,6 +101,7 @@ void exchange_forget(struct exchange *x); /* its session is over */
 void exchange_go_on(struct exchange *x);  /* a POST that waited */
 /* Header lines that let pages of the request's origin read the answer, and further ones. */
 void cors_headers(const struct engine *e, const struct http_head *head, struct buffer *out);
+void retry_header(uint64_t wait_ms, struct buffer *out);
 struct request_fault {
     int code, status;
     const char *message;

@@ -78,7 +78,9 @@ static struct exchange *begin(struct engine *e, struct conn *c, const struct htt
     cors_headers(e, head, &extra);
     struct exchange *x = xcalloc(1, sizeof *x);
     *x = (struct exchange){.engine = e, .conn = c, .next = e->exchanges};
-    x->keep = !http_field_has(head, "Connection", "close");
+    /* A body that nobody reads must not be taken for the next request: only POST will keep such a one. */
+    x->keep = !http_field_has(head, "Connection", "close") && http_body_size(head) == 0;
+    x->bare = slice_is(head->method, "HEAD");
     x->extra = xstrndup(extra.data ? extra.data : "", extra.size);
     if (e->exchanges)
         e->exchanges->previous = x;
@@ -95,6 +97,8 @@ static void answer(struct exchange *x, int status, const char *type, struct slic
     struct conn *c = x->conn;
     struct engine *e = x->engine;
     http_respond_on(&out, status, type, x->extra, body, x->keep);
+    if (x->bare)
+        http_strip_body(&out);
     detach(x);
     conn_set_deadline(c, 0);
     conn_send(c, out.data, out.size);
@@ -231,10 +235,8 @@ static void take_post(struct exchange *x, const struct http_head *head, struct e
         engine_end(s, ENGINE_TRANSPORT, 1000, "");
         if (first)
             exchange_forget(first);
-        x->keep = false;
         answer(x, 400, "text/plain", (struct slice){NULL, 0});
     } else if (size < 0 || (uint64_t)size > x->engine->settings.message_max) {
-        x->keep = false; /* its body is not read */
         if (size > 0)
             limit_hit(LIMIT_MESSAGE_SIZE);
         answer(x, size < 0 ? (int)-size : 413, "text/plain", (struct slice){NULL, 0});
@@ -242,6 +244,7 @@ static void take_post(struct exchange *x, const struct http_head *head, struct e
         x->session = s;
         s->post = x;
         x->post = true;
+        x->keep = !http_field_has(head, "Connection", "close");
         x->body = (size_t)size;
         conn_set_handler(x->conn, &post_handler, x, x->body + HTTP_HEAD_MAX);
         conn_set_deadline(x->conn, BODY_MS);
@@ -275,18 +278,32 @@ void cors_headers(const struct engine *e, const struct http_head *head, struct b
         SLICE_ARGS(origin));
 }
 
-static void answer_preflight(struct exchange *x, const struct http_head *head)
+/* Puts further lines into the head of the answer. */
+static void add_lines(struct exchange *x, struct buffer *lines)
 {
     struct buffer extra = {0};
-    struct slice wanted = http_field_find(head, "Access-Control-Request-Headers");
     buffer_add_text(&extra, x->extra);
-    buffer_add_text(&extra, "Access-Control-Allow-Methods: GET,POST\r\nAccess-Control-Max-Age: 600\r\n");
-    if (wanted.size > 0)
-        buffer_print(&extra, "Access-Control-Allow-Headers: %.*s\r\nVary: Access-Control-Request-Headers\r\n",
-            SLICE_ARGS(wanted));
+    buffer_add_slice(&extra, buffer_slice(lines));
     free(x->extra);
     x->extra = xstrdup(buffer_text(&extra));
     buffer_finish(&extra);
+    buffer_finish(lines);
+}
+
+void retry_header(uint64_t wait_ms, struct buffer *out)
+{
+    buffer_print(out, "Retry-After: %llu\r\n", (unsigned long long)(wait_ms + 999) / 1000);
+}
+
+static void answer_preflight(struct exchange *x, const struct http_head *head)
+{
+    struct buffer lines = {0};
+    struct slice wanted = http_field_find(head, "Access-Control-Request-Headers");
+    buffer_add_text(&lines, "Access-Control-Allow-Methods: GET,POST\r\nAccess-Control-Max-Age: 600\r\n");
+    if (wanted.size > 0)
+        buffer_print(&lines, "Access-Control-Allow-Headers: %.*s\r\nVary: Access-Control-Request-Headers\r\n",
+            SLICE_ARGS(wanted));
+    add_lines(x, &lines);
     answer(x, 204, "text/plain", (struct slice){NULL, 0});
 }
 
@@ -332,8 +349,16 @@ const struct request_fault *request_check(
 
 static void open_session(struct exchange *x, const struct http_head *head)
 {
-    struct engine_session *s = session_begin(x->engine, x->conn, head, false);
+    uint64_t wait;
+    struct engine_session *s = session_begin(x->engine, x->conn, head, false, &wait);
     struct buffer body = {0};
+    if (wait > 0) {
+        struct buffer lines = {0};
+        retry_header(wait, &lines);
+        add_lines(x, &lines);
+        answer(x, 429, "text/plain", SLICE("over a limit; come back after the time in Retry-After"));
+        return;
+    }
     if (!s) {
         answer(x, 503, "text/plain", SLICE("come back later"));
         return;
@@ -350,8 +375,6 @@ static void answer_request(struct exchange *x, const struct http_head *head)
     const struct request_fault *fault = request_check(x->engine, head, false, &s);
     if (s && allowance_is_vouched(s->allowance))
         allowance_vouch(conn_companion(x->conn));
-    if (http_body_size(head) != 0 && (!post || fault))
-        x->keep = false; /* a body that is not read */
     if (fault)
         answer_fault(x, fault);
     else if (!s)

@@ -171,9 +171,26 @@ static struct wire *open_wire(struct engine *e, struct conn *c, const struct htt
     return w;
 }
 
+static void refuse(struct conn *c, int status, const char *extra, const char *text)
+{
+    struct buffer out = {0};
+    http_respond(&out, status, "text/html", extra, slice_of(text));
+    conn_send(c, out.data, out.size);
+    conn_finish(c);
+    buffer_finish(&out);
+}
+
 static void open_session(struct engine *e, struct conn *c, const struct http_head *head)
 {
-    struct engine_session *s = session_begin(e, c, head, true);
+    uint64_t wait;
+    struct engine_session *s = session_begin(e, c, head, true, &wait);
+    if (wait > 0) {
+        struct buffer extra = {0};
+        retry_header(wait, &extra);
+        refuse(c, 429, buffer_text(&extra), "over a limit; come back after the time in Retry-After");
+        buffer_finish(&extra);
+        return;
+    }
     struct wire *w = open_wire(e, c, head);
     if (!s) {
         wire_close(w, 1013, "come back later");
@@ -197,15 +214,6 @@ static void probe(struct engine_session *s, struct conn *c, const struct http_he
     s->wire = w;
     w->session = s;
     conn_set_deadline(c, s->engine->settings.upgrade_ms);
-}
-
-static void refuse(struct conn *c, int status, const char *extra, const char *text)
-{
-    struct buffer out = {0};
-    http_respond(&out, status, "text/html", extra, slice_of(text));
-    conn_send(c, out.data, out.size);
-    conn_finish(c);
-    buffer_finish(&out);
 }
 
 void wire_upgrade(struct engine *e, struct conn *c, const struct http_head *head)

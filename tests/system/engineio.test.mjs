@@ -59,7 +59,8 @@ test('query keys of the application and their order do not matter, a path below 
   session.drop();
 });
 
-const SIDS = [['that nobody has', 'AAAAAAAAAAAAAAAAAAAA'], ['of 10 KB', 'A'.repeat(10000)], ['with NUL', 'AAAA%00AAAA'], ['of another loop', '_wAAAAAAAAAAAAAAAAAA']];
+const SIDS = [['that nobody has', 'AAAAAAAAAAAAAAAAAAAA'], ['of 10 KB', 'A'.repeat(10000)], ['with NUL', 'AAAA%00AAAA'], ['of another loop', '_wAAAAAAAAAAAAAAAAAA'],
+  ['that is badly encoded', '%zz']];
 for (const [what, sid] of SIDS) {
   test(`a sid ${what} is unknown to GET, POST and WebSocket`, async () => {
     same(await request(bridge, 'GET', { sid }), UNKNOWN);
@@ -73,6 +74,31 @@ test('a sid of a session that was closed is unknown', async () => {
   assert.equal((await session.post('1')).body, 'ok');
   same(await session.get(), UNKNOWN);
   same(await session.post('40'), UNKNOWN);
+});
+
+// --- one request is one request, whatever the proxy in front takes it for
+
+const INNER = 'GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n';
+const UNREAD = [['a length', `Content-Length: ${INNER.length}`, INNER], ['chunks', 'Transfer-Encoding: chunked', `0\r\n\r\n${INNER}`]];
+for (const method of ['OPTIONS', 'HEAD', 'GET', 'PUT', 'DELETE']) {
+  for (const [what, field, body] of UNREAD) {
+    test(`the body of ${method}, with ${what}, is never taken for a request`, async () => {
+      const line = new Line(bridge);
+      line.write(`${method} /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n${field}\r\n\r\n${body}`);
+      const { headers } = await line.answer({ head: method === 'HEAD' });
+      assert.equal(headers.connection, 'close');
+      await line.closing();
+      assert.equal(line.received.toString(), '', 'a second answer');
+    });
+  }
+}
+
+test('HEAD is answered without a body, and the next request is understood', async () => {
+  const line = new Line(bridge);
+  const { status, headers } = await line.ask('HEAD', {}, { head: true });
+  assert.deepEqual([status, headers['content-length']], [400, String(METHOD.body.length)]);
+  same(await line.ask('GET', { EIO: '3' }), VERSION);
+  line.end();
 });
 
 // --- polling

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { io } from 'socket.io-client';
 import { openWorld, token } from './lib/bridge.mjs';
 import { attempt, bareClient, bareSocket, connect, frame, frameOf } from './lib/client.mjs';
+import { Line, Wire } from './lib/engineio.mjs';
 import { ADMIN, BUYER, MANAGER_OF_1, OTHER_BUYER, placeOrder } from './lib/orders.mjs';
 import { until } from './lib/processes.mjs';
 
@@ -204,6 +205,21 @@ test('HTTP requests on one connection count as messages: beyond the rate 429, an
   assert.ok(statuses.length >= 201 && statuses.length < 230, `${statuses.length} answers`);
   assert.deepEqual([...new Set(statuses.slice(0, -1)), statuses.at(-1)], ['400', '429']);
 }));
+
+test('Socket.IO sessions without a credential count as connections, many on one connection too', () =>
+  assertHit('address_unauthenticated', async () => {
+    const line = new Line(bridge);
+    const answers = [];
+    for (let i = 0; i < 12; i++) answers.push(await line.ask('GET', {}, { headers: from('192.0.2.90') }));
+    assert.deepEqual(answers.map(({ status }) => status), [...Array(6).fill(200), ...Array(6).fill(429)]);
+    assert.match(answers.at(-1).headers['retry-after'], /^[1-9]\d*$/);
+    await assert.rejects(Wire.open(bridge, {}, { headers: from('192.0.2.90') }), { status: 429 });
+    const first = JSON.parse(answers[0].body.slice(1)).sid;
+    assert.equal((await line.ask('POST', { sid: first }, { headers: from('192.0.2.90'), body: `40{"token":"${token({ sub: BUYER })}"}` })).body, 'ok');
+    assert.match((await line.ask('GET', { sid: first }, { headers: from('192.0.2.90') })).body, /^40\{"sid"/);
+    assert.equal((await line.ask('GET', {}, { headers: from('192.0.2.90') })).status, 200, 'the credential has made room');
+    line.end();
+  }));
 
 // --- from this machine
 

@@ -326,6 +326,10 @@ test('a cursor that is forged, or of another installation, gets gaps and then wh
     assert.deepEqual(gapsOf(again.messages), []);
     again.terminate();
   }
+  const badlyEncoded = await connect(bridge, { user: ADMIN, raw: '&cursor=%zz' });
+  await badlyEncoded.expect('resumed');
+  assert.ok(gapsOf(badlyEncoded.messages).length > 0, 'taken for no cursor');
+  badlyEncoded.terminate();
   const client = await connect(bridge, { user: ADMIN });
   for (const message of [{ type: 'resume', data: { cursor: 'not-a-cursor' } }, { type: 'resume', data: {} }, { type: 'resume' }]) {
     assert.equal((await client.ask(message, 'error')).data.code, 'bad_cursor', JSON.stringify(message));

@@ -157,6 +157,37 @@ static void only_so_many_of_an_address_may_be_without_a_credential(void **state)
     limits_destroy(l);
 }
 
+static void the_second_session_of_a_connection_counts_as_another_connection(void **state)
+{
+    (void)state;
+    uint64_t wait = 7;
+    struct limits *l = make(LIMIT_ADDRESS_UNAUTHENTICATED, 2);
+    assert_null(allowance_for_session(NULL, 0, &wait));
+    assert_int_equal(wait, 0);
+    struct allowance *a = allowance_create(l, SLICE("here"), 0);
+    struct allowance *first = allowance_for_session(a, 0, &wait);
+    assert_ptr_equal(first, a);
+    assert_int_equal(wait, 0);
+    struct allowance *second = allowance_for_session(a, 0, &wait);
+    assert_ptr_not_equal(second, a);
+    assert_true(allowance_is_of(second, SLICE("here")));
+    assert_int_equal(wait, 0);
+    allowance_vouch(a); /* for the first one only */
+    assert_false(allowance_is_vouched(second));
+    struct allowance *third = allowance_for_session(a, 0, &wait);
+    assert_int_equal(wait, 0);
+    struct allowance *fourth = allowance_for_session(a, 0, &wait);
+    assert_int_equal(wait, 5000);
+    allowance_release(first);
+    first = allowance_for_session(a, 0, &wait); /* the connection's own is free again */
+    assert_ptr_equal(first, a);
+    struct allowance *left[] = {a, first, second, third, fourth};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
+        allowance_release(left[i]);
+    assert_int_equal(limits_accounts(l), 0);
+    limits_destroy(l);
+}
+
 static void coming_back_pays_nothing_off_and_idle_accounts_go(void **state)
 {
     (void)state;
@@ -243,6 +274,7 @@ int main(void)
         cmocka_unit_test(users_and_addresses_share_what_their_connections_may),
         cmocka_unit_test(who_comes_from_nowhere_shares_nothing),
         cmocka_unit_test(only_so_many_of_an_address_may_be_without_a_credential),
+        cmocka_unit_test(the_second_session_of_a_connection_counts_as_another_connection),
         cmocka_unit_test(coming_back_pays_nothing_off_and_idle_accounts_go),
         cmocka_unit_test(bad_credentials_are_counted_by_the_minute),
         cmocka_unit_test(loops_share_accounts_without_losing_count),

@@ -16,10 +16,10 @@ export async function connect(bridge, options = {}) {
   return answer.client;
 }
 
-/* {client} once upgraded, else {status, headers, body} of the refusal. */
-export function attempt(bridge, { user, token, headers, protocols, origin, path, query, port, host, autoPong = true } = {}) {
+/* `raw`: the end of the URL, as it stands. {client} once upgraded, else {status, headers, body} of the refusal. */
+export function attempt(bridge, { user, token, headers, protocols, origin, path, query, raw = '', port, host, autoPong = true } = {}) {
   const credential = token ?? (user === undefined ? undefined : makeToken({ sub: user }));
-  const url = bridge.url({ token: credential, path, query, port, host });
+  const url = bridge.url({ token: credential, path, query, port, host }) + raw;
   const socket = new WebSocket(url, protocols ?? [], { headers, origin, autoPong, perMessageDeflate: false });
   return new Promise((done, failed) => {
     const client = new Client(socket);
