@@ -53,6 +53,7 @@ struct guest {
     struct loop_timer timer; /* for CONNECT to be decided */
     char *rooms;             /* joined on request, as cursors name them; NULL: none */
     uint64_t told_at;
+    bool connected;                   /* it was told so */
     bool whole;                       /* `rooms` are all of them */
     bool rooms_changed;               /* `rooms` is stale */
     char cursor[CURSOR_TEXT_MAX + 1]; /* the last one that the client has, without rooms */
@@ -143,6 +144,7 @@ static void accept_socket(struct guest *g)
         engine_random_id(g->pid);
     snprintf(more, sizeof more, ",\"pid\":\"%s\"", g->pid);
     sio_accept(g->socket, slice_of(g->sid), more);
+    g->connected = true;
     g->rooms_changed = true;
     *g->cursor = '\0';
 }
@@ -176,13 +178,20 @@ static void on_answer(void *owner, uint64_t request, const char *type, struct sl
     sio_acknowledge(g->socket, slice_of(id), buffer_slice(out));
 }
 
-/* A refusal is final: the client does not come back by itself. */
-static void refuse(struct guest *g, const char *message, const char *code, const char *why)
+/* A refusal is final: the client does not come back by itself. Who is connected would not hear from one that
+   it is cut off: it is told why, and comes back with the token that it has then. */
+static void refuse(
+    struct guest *g, const char *message, const char *code, const char *why, enum close_reason reason)
 {
     struct buffer data = {0};
     loop_timer_clear(g->sio->loop, &g->timer);
     buffer_print(&data, "{\"code\":\"%s\",\"message\":\"%s\"}", code, why);
-    sio_refuse(g->socket, message, buffer_slice(&data));
+    if (g->connected) {
+        sio_emit(g->socket, "error", buffer_slice(&data));
+        sio_end(g->socket, close_code(reason), why);
+    } else {
+        sio_refuse(g->socket, message, buffer_slice(&data));
+    }
     buffer_finish(&data);
 }
 
@@ -205,7 +214,7 @@ static void on_refused(void *owner, enum verdict_status status, const char *why)
         return;
     }
     metric_add(metric_label(METRIC_AUTH, why), 1);
-    refuse(owner, "Authentication failed", "unauthorized", why);
+    refuse(owner, "Authentication failed", "unauthorized", why, CLOSE_UNAUTHORIZED);
 }
 
 static void on_attached(void *owner, enum grants_outcome outcome)
@@ -216,20 +225,17 @@ static void on_attached(void *owner, enum grants_outcome outcome)
         metric_add(metric_label(METRIC_AUTH, "ok"), 1);
     } else if (outcome == GRANTS_NO_USER) {
         metric_add(metric_label(METRIC_AUTH, "User not found"), 1);
-        refuse(g, "User not found", "unauthorized", "User not found");
+        refuse(g, "User not found", "unauthorized", "User not found", CLOSE_UNAUTHORIZED);
     } else if (outcome == GRANTS_TOO_MANY) {
-        refuse(g, "Too many rooms", "too_many_rooms", close_text(CLOSE_ROOMS));
+        refuse(g, "Too many rooms", "too_many_rooms", close_text(CLOSE_ROOMS), CLOSE_ROOMS);
     } else {
         come_back(g, "rights cannot be looked up now; come back later");
     }
 }
 
-/* The client comes back by itself, with the token that it has then. */
 static void on_expired(void *owner)
 {
-    struct guest *g = owner;
-    sio_emit(g->socket, "error", SLICE("{\"code\":\"unauthorized\",\"message\":\"token expired\"}"));
-    sio_end(g->socket, close_code(CLOSE_UNAUTHORIZED), "token expired");
+    refuse(owner, "Authentication failed", "unauthorized", "token expired", CLOSE_UNAUTHORIZED);
 }
 
 /* Who may not come in is told so; who sends too much is cut, and comes back by itself. */

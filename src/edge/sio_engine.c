@@ -369,6 +369,9 @@ void session_gone(struct engine_session *s)
 /* The poll that is held, or else the next one, brings what was said last, and a close. */
 static void say_goodbye(struct engine_session *s, enum engine_end why)
 {
+    /* Official clients drop what comes in one answer with the close. */
+    if (why == ENGINE_BY_US && s->get && s->queue.size > 0)
+        poll_answer(s);
     queue_packet(s, why == ENGINE_BY_CLIENT ? SLICE("6") : SLICE("1"));
     if (s->get)
         poll_answer(s);

@@ -125,6 +125,24 @@ for (const [what, credential, message] of [
   });
 }
 
+for (const transports of [['polling'], ['websocket']]) {
+  test(`a user who is deleted hears why, is disconnected, and is not let in again (${transports[0]})`, async () => {
+    await world.sql("INSERT INTO users (id, name, role) VALUES ('777', 'Zoe', 'buyer')");
+    const socket = open('', { auth: { token: token({ sub: '777' }) }, transports, reconnectionDelay: 10 });
+    await once(socket, 'connect');
+    const heard = [];
+    socket.on('error', (error) => heard.push(error));
+    socket.on('disconnect', (reason) => heard.push(reason));
+    const refused = once(socket, 'connect_error');
+    await world.sql("DELETE FROM users WHERE id = '777'");
+    await world.sql("NOTIFY causeway_grants, 'user:777'");
+    assert.equal((await refused)[0].message, 'User not found');
+    assert.deepEqual(heard, [{ code: 'unauthorized', message: 'User not found' }, 'transport close']);
+    assert.equal(socket.active, false);
+    socket.close();
+  });
+}
+
 test('an unknown namespace', async () => {
   const socket = open('/nope');
   const [error] = await once(socket, 'connect_error');
