@@ -100,12 +100,18 @@ static void on_attached(void *owner, enum grants_outcome outcome, const struct s
 }
 
 /* Oldest first, though each was put before the others. */
-static void say_notes(struct client *c, struct note *n)
+static void say_notes(struct client *c)
 {
-    if (!n)
-        return;
-    say_notes(c, n->next);
-    c->hooks->emit(c->owner, n->type, buffer_slice(&n->data), NO_SLICE);
+    struct note *oldest = NULL;
+    while (c->notes) {
+        struct note *n = c->notes;
+        c->notes = n->next;
+        n->next = oldest;
+        oldest = n;
+    }
+    c->notes = oldest;
+    for (const struct note *n = oldest; n; n = n->next)
+        c->hooks->emit(c->owner, n->type, buffer_slice(&n->data), NO_SLICE);
 }
 
 void client_forget_notes(struct client *c)
@@ -149,7 +155,7 @@ void client_begin_when_settled(struct client *c)
     for (size_t i = 0; i < c->gap_count; i++)
         client_gap(c, &c->gaps[i]);
     c->gap_count = 0;
-    say_notes(c, c->notes);
+    say_notes(c);
     client_forget_notes(c);
     if (!client_repeat_grants(c))
         session_start(c->session);

@@ -73,18 +73,38 @@ static void lose_cursor(struct client *c)
     c->resume_cursor = NULL;
 }
 
+/* One room of a list that the client has sent, for `side` or for attaching. Each may cost an error message,
+   so of a list that is longer than what one may stand in the rest is refused by a single one. false: no more.
+ */
+static bool ask_for_named(struct client *c, struct slice room, struct side *side, size_t *named)
+{
+    if (room.size == 0 || room.size > ROOM_NAME_MAX || session_stands_in(c->session, room))
+        return true;
+    if (++*named > c->settings.rooms_max) {
+        limit_hit(LIMIT_ROOMS);
+        client_error(c, "too_many_rooms", "more rooms are named than one may stand in", NO_SLICE);
+        return false;
+    }
+    if (side)
+        side->deciding++;
+    if (!client_ask_to_join(c, room, side, !side) && side)
+        side->deciding--;
+    return true;
+}
+
 static void ask_for_rooms(struct client *c)
 {
-    const char *at = c->resume_rooms;
-    while (at && *at) {
+    size_t named = 0;
+    bool more = true;
+    for (const char *at = c->resume_rooms; more && at && *at;) {
         size_t size = strcspn(at, ",");
-        struct slice room = {at, size};
         c->early = true;
-        if (size > 0 && size <= ROOM_NAME_MAX && !session_stands_in(c->session, room))
-            client_ask_to_join(c, room, NULL, true);
+        more = ask_for_named(c, (struct slice){at, size}, NULL, &named);
         c->early = false;
         at += size + (at[size] == ',');
     }
+    free(c->resume_rooms);
+    c->resume_rooms = NULL;
 }
 
 void client_begin_resume(struct client *c)
@@ -256,6 +276,28 @@ static void end_side(struct client *c)
     finish_side(c, side);
 }
 
+static bool stands_elsewhere(const struct client *c, struct slice room)
+{
+    bool found = session_stands_in(c->session, room);
+    for (const struct side *s = c->sides; s && !found; s = s->next)
+        for (size_t i = 0; i < s->room_count && !found; i++)
+            found = slice_equal(slice_of(s->rooms[i]), room);
+    return found;
+}
+
+/* As if they had not been asked for: nobody looks after a right that is not used. */
+static void forget_rooms(struct client *c, const struct side *side)
+{
+    for (size_t i = 0; i < side->room_count; i++) {
+        struct slice room = slice_of(side->rooms[i]);
+        if (stands_elsewhere(c, room))
+            continue;
+        if (grants_is_automatic(c->grants, room))
+            client_note_left(c, room, true);
+        grants_leave(c->grants, room);
+    }
+}
+
 /* Nothing was walked, so nothing is joined: else what the room had since the cursor would be lost. */
 static void refuse_side(struct client *c)
 {
@@ -263,6 +305,7 @@ static void refuse_side(struct client *c)
     struct slice room = side->asked || side->room_count == 0 ? NO_SLICE : slice_of(side->rooms[0]);
     c->answering = side->request;
     client_error(c, "unavailable", "the cursor cannot be looked up now; try again", room);
+    forget_rooms(c, side);
     finish_side(c, side);
 }
 
@@ -343,14 +386,11 @@ void client_command_resume(struct client *c, const struct json *j, uint32_t data
     side->everything = side->asked = true;
     side->deciding = 1; /* until all are asked for */
     uint32_t rooms = json_find(j, data, SLICE("rooms"));
-    for (uint32_t n = json_first(j, rooms); n != JSON_NONE; n = json_after(j, rooms, n)) {
+    size_t named = 0;
+    bool more = true;
+    for (uint32_t n = json_first(j, rooms); more && n != JSON_NONE; n = json_after(j, rooms, n)) {
         struct buffer name = {0};
-        struct slice room = json_string(j, n, &name);
-        if (room.size > 0 && room.size <= ROOM_NAME_MAX && !session_stands_in(c->session, room)) {
-            side->deciding++;
-            if (!client_ask_to_join(c, room, side, false))
-                side->deciding--;
-        }
+        more = ask_for_named(c, json_string(j, n, &name), side, &named);
         buffer_finish(&name);
     }
     client_side_decided(c, side, NO_SLICE, false);

@@ -179,6 +179,77 @@ static void a_resume_message_repeats_all_rooms(void **state)
     assert_heard(x, "@user-7\n");
 }
 
+static void the_rights_of_a_walk_that_cannot_be_are_not_looked_after(void **state)
+{
+    struct fixture *x = *state;
+    attach_reader(x);
+    join_late(x, "task:5", cursor_text());
+    answer(x, "member", "[5][7]", "one", "1");
+    assert_int_equal(lookups_count(x->lookups), 2);
+    locate_as(x, LOCATED_UNAVAILABLE);
+    assert_int_equal(lookups_count(x->lookups), 1);
+    buffer_clear(&x->said);
+    join_late(x, "task:5", cursor_text());
+    join_late(x, "task:5", cursor_text()); /* the second one goes on with the right of the first */
+    answer(x, "member", "[5][7]", "one", "1");
+    locate_as(x, LOCATED_UNAVAILABLE);
+    assert_int_equal(lookups_count(x->lookups), 2);
+    buffer_clear(&x->said);
+    locate_at(x, 0);
+    turn(x);
+    assert_heard(x, "room-joined {\"roomId\":\"task:5\"}\n");
+    assert_true(lookups_changed(x->lookups, SLICE("member:[\"5\",\"7\"]"), 1));
+    answer(x, "member", "[5][7]", "one", "");
+    assert_heard(x, "room-left {\"roomId\":\"task:5\",\"reason\":\"withdrawn\"}\n");
+}
+
+static void an_automatic_room_stays_left_when_the_walk_into_it_cannot_be(void **state)
+{
+    struct fixture *x = *state;
+    attach_as(x, "manager");
+    answer(x, "cities", "[7]", "city_id", "1");
+    leave(x, "city-1-orders");
+    buffer_clear(&x->said);
+    join_late(x, "city-1-orders", cursor_text());
+    answer(x, "cities", "[7]", "city_id", "1");
+    locate_as(x, LOCATED_UNAVAILABLE);
+    assert_true(lookups_changed(x->lookups, SLICE("cities:7"), 1));
+    answer(x, "cities", "[7]", "city_id", "2");
+    assert_true(lookups_changed(x->lookups, SLICE("cities:7"), 1));
+    answer(x, "cities", "[7]", "city_id", "1");
+    buffer_clear(&x->said);
+    turn(x);
+    event(x, "city-1-orders");
+    assert_null(strstr(buffer_text(&x->said), "@city-1-orders"));
+}
+
+static void of_more_rooms_than_one_may_stand_in_the_rest_is_refused_once(void **state)
+{
+    struct fixture *x = *state;
+    struct buffer list = {0};
+    static const char refusal[] =
+        "error {\"code\":\"too_many_rooms\",\"message\":\"more rooms are named than one may stand in\"}\n";
+    buffer_add_text(&list, "no");
+    for (int i = 0; i < 100000; i++)
+        buffer_add_text(&list, ",no");
+    come_with(x, cursor_text(), buffer_text(&list));
+    locate_at(x, 0);
+    size_t size = x->said.size;
+    assert_true(size < 100 * 120);
+    assert_non_null(strstr(buffer_text(&x->said), refusal));
+    turn(x);
+    buffer_clear(&x->said);
+    buffer_clear(&list);
+    buffer_print(&list, "{\"type\":\"resume\",\"data\":{\"cursor\":\"%s\",\"rooms\":[\"no\"", cursor_text());
+    for (int i = 0; i < 1000; i++)
+        buffer_add_text(&list, ",\"no\"");
+    buffer_add_text(&list, "]}}");
+    command(x, buffer_text(&list));
+    assert_true(x->said.size < 100 * 120);
+    assert_non_null(strstr(buffer_text(&x->said), refusal));
+    buffer_finish(&list);
+}
+
 static void nobody_leaves_where_everybody_stands(void **state)
 {
     struct fixture *x = *state;
@@ -281,6 +352,9 @@ int main(void)
         stage(a_resume_message_whose_cursor_cannot_be_looked_up_joins_nothing),
         stage(the_end_of_a_walk_beside_comes_with_a_cursor_that_covers_it),
         stage(a_resume_message_repeats_all_rooms),
+        stage(the_rights_of_a_walk_that_cannot_be_are_not_looked_after),
+        stage(an_automatic_room_stays_left_when_the_walk_into_it_cannot_be),
+        stage(of_more_rooms_than_one_may_stand_in_the_rest_is_refused_once),
         stage(nobody_leaves_where_everybody_stands),
         stage(who_is_away_asks_for_late_rooms_in_vain_until_it_is_back),
         stage(a_client_may_go_while_it_is_away_or_beside_itself),
