@@ -16,7 +16,7 @@ static void ring(struct kafka_alarm *a, const char *topic, int32_t partition)
 {
     lock_take(&a->lock);
     bool known = a->everywhere;
-    for (size_t i = 0; i < a->count && !known; i++)
+    for (size_t i = 0; topic && i < a->count && !known; i++)
         known = a->calls[i].partition == partition && strcmp(a->calls[i].topic, topic) == 0;
     if (!known && topic && a->count < CALLS_MAX) {
         a->calls = xrealloc(a->calls, (a->count + 1) * sizeof *a->calls);
@@ -45,6 +45,12 @@ static void ring_for(struct kafka_alarm *a, const char *text)
     ring(a, topic, (int32_t)strtol(end + 2, NULL, 10));
 }
 
+/* A broker whose address is learned is UP -> UPDATE -> UP, over the same connection. */
+static bool is_lost(const char *said)
+{
+    return (strstr(said, "state UP -> ") && !strstr(said, "UP -> UPDATE")) || strstr(said, "UPDATE -> DOWN");
+}
+
 static void hear(struct kafka_alarm *a, const char *facility, const char *text)
 {
     const char *said = strstr(text, "]: "); /* behind the name of the thread */
@@ -53,8 +59,7 @@ static void hear(struct kafka_alarm *a, const char *facility, const char *text)
         ring_for(a, said);
     else if (strcmp(facility, "BRKDELGT") == 0 && strstr(said, "no longer delegated"))
         ring_for(a, said);
-    else if (strcmp(facility, "STATE") == 0 &&
-             (strstr(said, "state UP -> ") || strstr(said, "UPDATE -> DOWN")))
+    else if (strcmp(facility, "STATE") == 0 && is_lost(said))
         ring(a, NULL, 0);
 }
 
