@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { check, report } from './checker.mjs';
-import { FLAG, KIND, NONE, STATE } from './history.mjs';
+import { Events, FLAG, KIND, NONE, STATE, Truth } from './history.mjs';
 import { makeRun, pack } from './model.mjs';
 
 const { REDELIVERED, BACKFILL, CURSOR } = FLAG;
@@ -379,4 +379,58 @@ test('every rule is shown to work', () => {
   const shown = new Set(FAULTS.flatMap(([, rules]) => rules));
   assert.ok(FAULTS.length >= 20);
   return import('./checker.mjs').then(({ RULES }) => assert.deepEqual(Object.keys(RULES).filter((rule) => !shown.has(rule)), []));
+});
+
+// --- a gap leads from the life of the cursor that its walk began at
+
+/* A partition lives three lives. The client has the first record of the first life, and the cursor of it; by a resume that is
+   cut it gets the first record of the second. Life 2 it gets by what `rows` says. Three records stand in each life. */
+function threeLives(rows) {
+  const events = new Events();
+  const truth = new Truth();
+  const made = [NONE, 1000, 2000];
+  for (let life = 0; life < 3; life++) {
+    for (let offset = 0; offset < 3; offset++) {
+      const n = events.invoke({ key: 0, seq: life * 3 + offset, part: 0, life, rooms: [0], time: 100 + life * 1000 + offset });
+      events.end(n, STATE.OK, 100 + life * 1000 + offset, offset);
+      truth.add(0, life, offset, n, 7);
+    }
+    if (life < 2) truth.remove(0, life, NONE, made[life + 1]);
+  }
+  const notes = ['message', 'recreated'];
+  const event = (time, life, offset, flags) => [KIND.EVENT, flags, time, life * 3 + offset, offset, life + 1, 7];
+  const gap = (time, from) => [KIND.GAP, 0, time, from, NONE, 1, 0];
+  const connect = (time) => [KIND.CONNECT, 0, time, 0, time, NONE, 0];
+  const all = [
+    connect(50), [KIND.CONNECTED, CURSOR, 51, 0, 0, 0, 0], event(150, 0, 0, CURSOR), [KIND.CLOSE, 0, 200, 1006, 0, 0, 0],
+    connect(1500), [KIND.CONNECTED, CURSOR, 1501, 0, 0, 0, 0], [KIND.RESUME, 0, 1502, 0, 0, 2, 0],
+    gap(1503, 1), event(1504, 1, 0, BACKFILL), [KIND.CLOSE, 0, 1505, 1006, 0, 0, 0],
+    connect(2500), [KIND.CONNECTED, CURSOR, 2501, 0, 0, 0, 0], ...rows({ event, gap }),
+  ];
+  const client = {
+    name: 'client', automatic: [0], requested: [], notes: () => notes,
+    rows: () => Uint32Array.from(all.flatMap(([kind, flags, ...numbers]) => [kind | (flags << 8), ...numbers])),
+  };
+  return check({ topics: ['notes'], rooms: ['room'], events, truth: truth.finish(), clients: [client], lives: new Map([[0, made.slice(1)]]), heals: [], born: [] });
+}
+
+const resumeAt = (row) => [KIND.RESUME, 0, 2502, 0, 0, row, 0];
+const RESUMED = [KIND.RESUMED, 0, 2600, 0, 0, 0, 0];
+
+test('a life that a cut resume had brought a part of is declared by the gap from the cursor on', () => {
+  const { counts } = threeLives(({ event, gap }) => [
+    resumeAt(2), event(2503, 2, 2, CURSOR), gap(2504, 1), event(2505, 2, 0, BACKFILL), event(2506, 2, 1, BACKFILL), RESUMED,
+  ]);
+  assert.deepEqual(counts, {});
+});
+
+test('but not by one that comes after that resume, or when the cursor is of that life', () => {
+  const late = threeLives(({ event, gap }) => [
+    resumeAt(2), event(2503, 2, 2, CURSOR), event(2505, 2, 0, BACKFILL), event(2506, 2, 1, BACKFILL), RESUMED, gap(2700, 3),
+  ]);
+  assert.ok(late.counts.loss || late.counts['resume-skips'], report(late));
+  const ofIt = threeLives(({ event, gap }) => [
+    resumeAt(8), event(2503, 2, 2, CURSOR), gap(2504, 3), event(2505, 2, 0, BACKFILL), event(2506, 2, 1, BACKFILL), RESUMED,
+  ]);
+  assert.ok(ofIt.counts.loss || ofIt.counts['resume-skips'], report(ofIt));
 });

@@ -145,7 +145,10 @@ export const FAULTS = {
     const count = producer.partitions + 2;
     await stage.side.admin.createPartitions({ topicPartitions: [{ topic: TOPIC, count }] });
     const time = this.clock.ticks();
-    for (let part = producer.partitions; part < count; part++) this.born.push({ part, time });
+    for (let part = producer.partitions; part < count; part++) {
+      this.born.push({ part, time });
+      this.lives.set(part, Array(this.witness.life).fill(time)); // lives are counted by topic, in the dumps too
+    }
     producer.partitions = count;
     await sleep(NEW_PARTITION_PATIENCE);
   },

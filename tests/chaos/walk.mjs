@@ -27,6 +27,7 @@ export class ClientWalk {
     this.keyLast = new Map(); // key -> record, outside a backfill
     this.keyLastBackfill = new Map(); // key and room -> record, within one
     this.lifeSeen = new Map(); // part -> life of the latest receipt
+    this.lifeChanges = new Map(); // part -> [{row, life}]: since when
     this.startedOver = new Map(); // part -> a gap said so since the latest receipt of an older life
     this.gaps = new Map(); // part -> gaps
     this.cursorAt = 0;
@@ -71,6 +72,7 @@ export class ClientWalk {
     const exact = same && run.producedBetween(minted.time, this.time) <= run.options.exactRecords;
     this.connection = {
       row: this.row, time: this.time, instance, incarnation, cursorRow, minted, exact, last: new Map(), resumed: false, asked: resumes, sides: 0,
+      walks: new Map(), // what began at a cursor and is not over: 'resume' or a room -> row of the cursor
       tails: resumes ? this.tailsOf(carrier, cursorRow, repeated) : [],
       root: resumes ? carrier.root : this.row, // what came before it, no cursor since can be held to
     };
@@ -138,8 +140,24 @@ export class ClientWalk {
     if (repeat) this.onRepeat(r, backfill);
     else this.onFirst(r, n, backfill);
     this.lastRow[r] = this.row;
-    if (run.truth.life[r] >= (this.lifeSeen.get(this.part) ?? 0)) this.lifeSeen.set(this.part, run.truth.life[r]);
+    this.noteLife(run.truth.life[r]);
     if (!backfill) this.checkCursorAge();
+  }
+
+  noteLife(life) {
+    const { part, row } = this;
+    if (life < (this.lifeSeen.get(part) ?? 0)) return;
+    if (life !== this.lifeSeen.get(part)) this.lifeChanges.set(part, [...(this.lifeChanges.get(part) ?? []), { row, life }]);
+    this.lifeSeen.set(part, life);
+  }
+
+  // The life from which a gap that comes now leads to the present one. A walk that began at a cursor, beside the connection's
+  // own, knows no later one than the client had at that cursor, whatever came by another walk or by one that was cut.
+  lifeBefore() {
+    const { part, connection } = this;
+    const seen = this.lifeSeen.get(part) ?? this.run.lifeAt(part, this.since);
+    const at = [...connection.walks.values()].map((row) => (this.lifeChanges.get(part) ?? []).findLast((change) => change.row <= row)?.life);
+    return Math.min(seen, ...at.map((life) => life ?? this.run.lifeAt(part, this.since)));
   }
 
   // Without an id: of the records with this payload the one that has not come yet, or whose last receipt is longest ago.
@@ -328,7 +346,7 @@ export class ClientWalk {
       this.accuse('gap-malformed', [this.row], `from ${from} to ${to} because of "${reason}"`);
     }
     const lifeNow = run.lifeAt(this.part, this.time);
-    const lifeBefore = this.lifeSeen.get(this.part) ?? run.lifeAt(this.part, this.since);
+    const lifeBefore = this.lifeBefore();
     if (!this.gaps.has(this.part)) this.gaps.set(this.part, []);
     const gap = { row: this.row, time: this.time, from, to, startsOver: STARTS_OVER.has(reason), lifeNow, lifeBefore, connection: this.connection };
     this.checkToldOnce(gap);
@@ -348,15 +366,17 @@ export class ClientWalk {
     if (before) this.accuse('gap-twice', [before.row, connection.row, gap.row], `${this.run.where(this.part, gap.lifeNow, gap.from)} was told missing twice`);
   }
 
-  onResume() {
+  onResume(_a, _b, cursorRow) {
     this.connection.asked = true;
     this.connection.sides++;
+    this.connection.walks.set('resume', cursorRow);
     this.run.summary.resumeMessages++;
   }
 
   onResumed() {
     const { run, connection } = this;
     connection.resumed = true;
+    connection.walks.delete('resume');
     run.summary.resumed++;
     run.summary.resumeMs = Math.max(run.summary.resumeMs, (this.time - connection.time) / TICKS);
   }
@@ -365,9 +385,11 @@ export class ClientWalk {
     if (cursorRow === NONE) return;
     this.run.summary.joinsWithCursor++;
     this.connection.sides++;
+    this.connection.walks.set(room, cursorRow);
   }
 
   onJoined(room) {
+    this.connection.walks.delete(room);
     if (!this.joined.has(room)) this.joined.set(room, this.time);
   }
 
