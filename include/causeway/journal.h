@@ -17,7 +17,9 @@ struct journal *journal_create(const struct hotlog_settings *settings, struct ro
     struct partitions *partitions, uint64_t nonce);
 void journal_destroy(struct journal *j);
 struct hotlog *journal_log(struct journal *j);
-uint64_t journal_nonce(const struct journal *j);       /* any thread */
+uint64_t journal_nonce(const struct journal *j); /* any thread */
+/* Any thread. Is this nonce its own, or was it, as far back as is kept? */
+bool journal_had_nonce(struct journal *j, uint64_t nonce);
 struct cursor_bases *journal_bases(struct journal *j); /* lent */
 
 /* --- writer --- */

@@ -108,6 +108,8 @@ void kafka_source_set_topics(struct kafka_source *s, const struct slice *topics,
  * (hooks `jump`, or nothing) has come once kafka_source_verified says so. */
 uint64_t kafka_source_verify(struct kafka_source *s);
 bool kafka_source_verified(struct kafka_source *s, uint64_t ask);
+/* ... and all has been handed on that was there then. */
+bool kafka_source_read_out(struct kafka_source *s, uint64_t ask);
 
 /* Any thread: all connections are made anew (certificates are read again); each partition goes on at its
  * position. */

@@ -108,11 +108,20 @@ struct question {
     struct worker *worker;
     struct question *next; /* among those that wait */
     uint64_t client, tag, until;
-    uint64_t doubt_until, ask; /* once its life is in doubt */
+    uint64_t doubt_until, ask; /* once its life, or its place in it, is in doubt; 0: not asked yet */
+    bool settled;
     struct cursor cursor;
     enum kafka_checkpoint_status status;
     struct checkpoint *checkpoint;
 };
+
+static bool is_own(const struct bridge *b, uint64_t nonce)
+{
+    for (unsigned i = 0; i < b->journal_count; i++)
+        if (journal_had_nonce(b->journals[i], nonce))
+            return true;
+    return false;
+}
 
 static void make_plan(const struct question *q, struct resume_plan *plan)
 {
@@ -121,7 +130,16 @@ static void make_plan(const struct question *q, struct resume_plan *plan)
     uint32_t count = hotlog_place_count(hot);
     int64_t *heads = xcalloc(count + 1, sizeof *heads);
     hotlog_place_after(hot, hotlog_head(hot), heads, count);
-    resume_plan_make(plan, &q->cursor, q->checkpoint, b->partitions, heads, count);
+    struct resume_question question = {
+        .cursor = &q->cursor,
+        .checkpoint = q->checkpoint,
+        .own = is_own(b, q->checkpoint->nonce),
+        .settled = q->settled,
+        .partitions = b->partitions,
+        .heads = heads,
+        .head_count = count,
+    };
+    resume_plan_make(plan, &question);
     free(heads);
 }
 
@@ -166,22 +184,24 @@ static bool wait_for_partitions(struct question *q)
     return true;
 }
 
-/* The cursor was minted where a later life was known already, or it is of an earlier one: the log tells.
- * false: it has told. */
-static bool wait_for_life(struct question *q)
+/* The cursor was minted where more was known already, or it is of a life that is over: the log tells. Most
+ * often this process is just a moment late, and need not ask. */
+static void wait_for_log(struct question *q)
 {
     struct bridge *b = q->worker->bridge;
     struct kafka_source *source = atomic_load(&b->source);
-    uint64_t now = loop_now(q->worker->loop);
-    if (q->doubt_until == 0) {
-        q->doubt_until = now + DOUBT_MS;
-        q->ask = kafka_source_verify(source);
-    }
-    bool settled = kafka_source_verified(source, q->ask) && !ingest_awaits_life(b->ingest);
-    if (settled || now >= q->doubt_until)
-        return false;
+    if (q->doubt_until == 0)
+        q->doubt_until = loop_now(q->worker->loop) + DOUBT_MS;
+    else if (q->ask == 0)
+        q->ask = source ? kafka_source_verify(source) : 0;
+    else
+        q->settled = kafka_source_read_out(source, q->ask) && !ingest_awaits_life(b->ingest);
     ask_again_soon(q);
-    return true;
+}
+
+static bool may_wait(const struct question *q)
+{
+    return q->doubt_until == 0 || loop_now(q->worker->loop) < q->doubt_until;
 }
 
 /* @thread loop */
@@ -196,11 +216,13 @@ static void bring_location(struct loop_task *task)
         l.status = LOCATED_UNAVAILABLE;
     } else if (can_be_planned(q)) {
         make_plan(q, &plan);
-        if (plan.ahead && wait_for_life(q)) {
+        if (plan.ahead && may_wait(q)) {
             resume_plan_finish(&plan);
+            wait_for_log(q);
             return;
         }
-        l.status = LOCATED_PLAN;
+        /* Where it cannot be told what the cursor is of, any answer may be a wrong one. */
+        l.status = plan.ahead ? LOCATED_UNAVAILABLE : LOCATED_PLAN;
         l.plan = &plan;
     }
     locate(q->worker, q->client, q->tag, &l);

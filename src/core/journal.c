@@ -11,6 +11,7 @@ enum {
     POSTS = 1024,       /* places whose cursor is kept: the recent ones all, older ones ever more sparsely */
     CHECKPOINTS = 8192, /* acknowledged ones whose sequence is kept: two hours of traffic */
     BASES_BYTES = 4 << 20,
+    NONCES = 256,
 };
 
 struct post {
@@ -49,11 +50,19 @@ struct journal {
         uint64_t sequence;
     } checkpoints[CHECKPOINTS]; /* ring, ascending */
     size_t checkpoint_count;
+    uint64_t nonces[NONCES]; /* ring: all it ever had */
+    size_t nonce_count;
 };
 
 static uint64_t short_nonce(uint64_t nonce)
 {
     return nonce & ((UINT64_C(1) << NONCE_BITS) - 1);
+}
+
+static void set_nonce(struct journal *j, uint64_t nonce)
+{
+    atomic_store(&j->nonce, short_nonce(nonce));
+    j->nonces[j->nonce_count++ % NONCES] = short_nonce(nonce);
 }
 
 struct journal *journal_create(const struct hotlog_settings *settings, struct rooms *rooms,
@@ -63,7 +72,7 @@ struct journal *journal_create(const struct hotlog_settings *settings, struct ro
     j->log = hotlog_create(settings, rooms);
     j->rooms = rooms;
     j->partitions = partitions;
-    atomic_store(&j->nonce, short_nonce(nonce));
+    set_nonce(j, nonce);
     j->mint = cursor_mint_create(nonce);
     j->bases = cursor_bases_create(BASES_BYTES);
     j->held = xcalloc(HOTLOG_ROOMS_MAX, sizeof *j->held);
@@ -94,6 +103,16 @@ uint64_t journal_nonce(const struct journal *j)
     return atomic_load(&j->nonce);
 }
 
+bool journal_had_nonce(struct journal *j, uint64_t nonce)
+{
+    bool had = false;
+    lock_take(&j->lock);
+    for (size_t i = 0; i < NONCES && i < j->nonce_count && !had; i++)
+        had = j->nonces[i] == nonce;
+    lock_give(&j->lock);
+    return had;
+}
+
 void journal_set_pace(struct journal *j, void (*pace)(void *owner), void *owner)
 {
     j->pace = pace;
@@ -115,7 +134,7 @@ void journal_restart(struct journal *j, uint64_t nonce)
     lock_take(&j->lock);
     j->post_count = 0;
     j->checkpoint_count = 0;
-    atomic_store(&j->nonce, short_nonce(nonce));
+    set_nonce(j, nonce);
     lock_give(&j->lock);
 }
 

@@ -38,32 +38,34 @@ static bool is_of(const struct checkpoint_part *part, struct partition_name name
 
 /* The number here of the life that a part is of, or PARTITION_NONE. One that was not born yet when the
    checkpoint was written is known by the one before it. */
-static uint32_t number_of(const struct checkpoint *c, size_t part, const struct partitions *partitions)
+static uint32_t number_of(const struct resume_question *q, size_t part)
 {
+    const struct checkpoint *c = q->checkpoint;
     const struct partition_name *name = &c->parts[part].name;
     if (name->life != LIFE_UNBORN)
-        return partitions_find_life(partitions, name, part);
+        return partitions_find_life(q->partitions, name, part);
     for (size_t i = part; i > 0; i--) {
         if (!is_of(&c->parts[i - 1], *name))
             continue;
-        uint32_t before = number_of(c, i - 1, partitions);
-        uint32_t after = before == PARTITION_NONE ? PARTITION_NONE : partitions_after(partitions, before);
-        /* Found by a start: there may have been others in between. */
-        bool sure = after != PARTITION_NONE &&
-                    !(partitions_past(partitions, before) && partitions_renewed(partitions, after));
+        uint32_t before = number_of(q, i - 1);
+        uint32_t after = before == PARTITION_NONE ? PARTITION_NONE : partitions_after(q->partitions, before);
+        /* Found by a start: there may have been others in between, unless it is the one that wrote this. */
+        bool sure =
+            after != PARTITION_NONE &&
+            (q->own || !(partitions_past(q->partitions, before) && partitions_renewed(q->partitions, after)));
         return sure ? after : PARTITION_NONE;
     }
     return PARTITION_NONE;
 }
 
 /* Index of the part of this life; part_count when there is none. */
-static size_t find_life(
-    const struct checkpoint *c, struct partition_name name, const struct partitions *partitions, uint32_t p)
+static size_t find_life(const struct resume_question *q, struct partition_name name, uint32_t p)
 {
+    const struct checkpoint *c = q->checkpoint;
     size_t i = 0;
-    if (p < c->part_count && is_of(&c->parts[p], name) && number_of(c, p, partitions) == p)
+    if (p < c->part_count && is_of(&c->parts[p], name) && number_of(q, p) == p)
         return p;
-    while (i < c->part_count && !(is_of(&c->parts[i], name) && number_of(c, i, partitions) == p))
+    while (i < c->part_count && !(is_of(&c->parts[i], name) && number_of(q, i) == p))
         i++;
     return i;
 }
@@ -84,20 +86,34 @@ static int64_t plus(int64_t offset, uint64_t moved)
     return moved > (uint64_t)(INT64_MAX - offset) ? INT64_MAX : offset + (int64_t)moved;
 }
 
-/* Where the client surely stands, and below which offset an event may be a repeat. */
-static void place_in_part(
-    const struct cursor *cursor, const struct checkpoint *c, size_t part, int64_t *skip, int64_t *mark)
+static int64_t greater(int64_t a, int64_t b)
 {
-    int64_t next = c->parts[part].next;
+    return a > b ? a : b;
+}
+
+static int64_t head_of(const struct resume_question *q, uint32_t p)
+{
+    return p < q->head_count ? q->heads[p] : 0;
+}
+
+/* Has the client had something of the record where it stands? */
+static bool stands_amid(const struct cursor *cursor, size_t part)
+{
+    return !cursor->whole && cursor->step_count > 0 && cursor->steps[0].part == part;
+}
+
+/* Where the client surely stands, and below which offset an event may be a repeat. */
+static void place_in_part(const struct resume_question *q, size_t part, int64_t *skip, int64_t *mark)
+{
+    const struct cursor *cursor = q->cursor;
+    int64_t next = q->checkpoint->parts[part].next;
     *skip = next;
     *mark = cursor->complete ? next : plus(next, cursor->spread);
     for (size_t i = 0; i < cursor->step_count; i++) {
         if (cursor->steps[i].part != part)
             continue;
         *skip = plus(next, cursor->steps[i].moved);
-        int64_t least = plus(*skip, i == 0 && !cursor->whole);
-        if (*mark < least)
-            *mark = least;
+        *mark = greater(*mark, plus(*skip, i == 0 && !cursor->whole));
     }
 }
 
@@ -133,83 +149,127 @@ bool resume_knows_all(const struct checkpoint *checkpoint, const struct partitio
 static void set_place(struct resume_plan *plan, uint32_t p, int64_t skip, int64_t mark)
 {
     plan->origin->skip[p] = skip;
-    plan->origin->mark[p] = mark > skip ? mark : skip;
+    plan->origin->mark[p] = greater(skip, mark);
+}
+
+/* Of what the checkpoint does not know, something may have gone out from where it was first read on, as far
+ * as anything has moved since; of a topic that is new, each instance began elsewhere. */
+static int64_t mark_of_unknown(const struct resume_question *q, uint32_t p, bool topic_is_known)
+{
+    int64_t first = partitions_first(q->partitions, p);
+    if (q->cursor->complete)
+        return 0;
+    return plus(topic_is_known ? first : greater(head_of(q, p), first), q->cursor->spread);
 }
 
 /* A partition that began after the checkpoint. */
-static void place_new(struct resume_plan *plan, const struct cursor *cursor,
-    const struct checkpoint *checkpoint, const struct partitions *partitions, uint32_t p, int64_t head)
+static void place_new(struct resume_plan *plan, const struct resume_question *q, uint32_t p)
 {
-    bool known = knows_topic(checkpoint, partitions_name(partitions, p).topic);
-    int64_t skip = known ? 0 : partitions_first(partitions, p);
-    bool nothing_had_gone_out = cursor->complete;
-    set_place(plan, p, skip, nothing_had_gone_out ? skip : plus(head > skip ? head : skip, cursor->spread));
+    bool known = knows_topic(q->checkpoint, partitions_name(q->partitions, p).topic);
+    int64_t skip = known ? 0 : partitions_first(q->partitions, p);
+    set_place(plan, p, skip, mark_of_unknown(q, p, known));
 }
 
-static void tell_end(struct resume_plan *plan, const struct cursor *cursor,
-    const struct checkpoint *checkpoint, size_t part, const struct partitions *partitions, uint32_t now)
+/* All that followed in the life of this part is missing; `now` is the one after it. */
+static void tell_end(struct resume_plan *plan, const struct resume_question *q, size_t part, uint32_t now)
 {
     int64_t from, ignored;
-    place_in_part(cursor, checkpoint, part, &from, &ignored);
-    bool truncated = now != PARTITION_NONE && partitions_truncated(partitions, now);
+    place_in_part(q, part, &from, &ignored);
+    bool truncated = now != PARTITION_NONE && partitions_truncated(q->partitions, now);
     add_gap(plan,
-        &(struct gap){checkpoint->parts[part].name, from, -1, truncated ? GAP_TRUNCATED : GAP_RECREATED});
+        &(struct gap){q->checkpoint->parts[part].name, from, -1, truncated ? GAP_TRUNCATED : GAP_RECREATED});
 }
 
 /* A life of a partition that the checkpoint knows another life of, the latest at `part`. When that one is
-   known here, it is an earlier or a later one by its number. */
-static void place_other_life(struct resume_plan *plan, const struct cursor *cursor,
-    const struct checkpoint *checkpoint, size_t part, const struct partitions *partitions, uint32_t p,
-    int64_t head)
+   known here, it is an earlier or a later one by its number. When not, it may be this very one, by a name
+   that says too little: what had been delivered of it is marked too. */
+static void place_other_life(
+    struct resume_plan *plan, const struct resume_question *q, size_t part, uint32_t p)
 {
-    uint32_t other = number_of(checkpoint, part, partitions);
-    if (partitions_past(partitions, p) || (other != PARTITION_NONE && other > p)) {
+    uint32_t other = number_of(q, part);
+    int64_t head = head_of(q, p);
+    if (partitions_past(q->partitions, p) || (other != PARTITION_NONE && other > p)) {
         set_place(
             plan, p, head, head); /* over before the client came to its place, or before all that is here */
         return;
     }
-    int64_t skip = partitions_renewed(partitions, p) ? partitions_first(partitions, p) : 0;
-    set_place(plan, p, skip, plus(head > skip ? head : skip, cursor->spread));
-    if (other == PARTITION_NONE && partitions_current(partitions, p))
-        tell_end(plan, cursor, checkpoint, part, partitions, p);
+    int64_t skip = partitions_renewed(q->partitions, p) ? partitions_first(q->partitions, p) : 0;
+    int64_t ignored, mark = mark_of_unknown(q, p, true);
+    if (q->checkpoint->parts[part].name.life == LIFE_UNBORN)
+        place_in_part(q, part, &ignored, &mark);
+    set_place(plan, p, skip, mark);
+    if (other == PARTITION_NONE && partitions_current(q->partitions, p))
+        tell_end(plan, q, part, p);
 }
 
 /* The checkpoint's latest life of it ended before this process could see that. */
-static void place_past(struct resume_plan *plan, const struct cursor *cursor,
-    const struct checkpoint *checkpoint, size_t part, const struct partitions *partitions, uint32_t p,
-    int64_t head)
+static void place_past(struct resume_plan *plan, const struct resume_question *q, size_t part, uint32_t p)
 {
-    set_place(plan, p, head, head);
-    tell_end(plan, cursor, checkpoint, part, partitions, partitions_after(partitions, p));
+    set_place(plan, p, head_of(q, p), head_of(q, p));
+    tell_end(plan, q, part, partitions_after(q->partitions, p));
 }
 
-static void place(struct resume_plan *plan, const struct cursor *cursor, const struct checkpoint *checkpoint,
-    const struct partitions *partitions, uint32_t p, int64_t head)
+/* The client has had more of this life than is known here. Of one that goes on, this process may not have
+   read all yet; else the end of the log was lost. Of one that is over, other instances read more: its end is
+   told here, unless a later life that the cursor knows says that it was. */
+static void place_beyond(
+    struct resume_plan *plan, const struct resume_question *q, size_t part, uint32_t p, bool latest)
 {
-    struct partition_name name = partitions_name(partitions, p);
-    size_t latest = find_latest(checkpoint, name);
-    if (latest == checkpoint->part_count) {
-        place_new(plan, cursor, checkpoint, partitions, p, head);
+    int64_t skip, mark, head = head_of(q, p);
+    place_in_part(q, part, &skip, &mark);
+    if (!partitions_current(q->partitions, p)) {
+        set_place(plan, p, head, head);
+        if (latest)
+            tell_end(plan, q, part, partitions_after(q->partitions, p));
+    } else if (q->settled) {
+        set_place(plan, p, skip < head ? skip : head, mark);
+        add_gap(plan, &(struct gap){q->checkpoint->parts[part].name, skip, -1, GAP_TRUNCATED});
+    } else {
+        set_place(plan, p, skip, mark);
+        plan->ahead = true;
+    }
+}
+
+static void place_in_life(
+    struct resume_plan *plan, const struct resume_question *q, size_t part, uint32_t p, bool latest)
+{
+    int64_t skip, mark, head = head_of(q, p);
+    place_in_part(q, part, &skip, &mark);
+    bool over = !partitions_current(q->partitions, p);
+    int64_t had = plus(skip, stands_amid(q->cursor, part));
+    /* The last place of a life that is over is behind its gap, in the logs of this process. */
+    if (had > head || (over && had == head && !q->own))
+        place_beyond(plan, q, part, p, latest);
+    else
+        set_place(plan, p, skip, mark);
+}
+
+static void place(struct resume_plan *plan, const struct resume_question *q, uint32_t p)
+{
+    struct partition_name name = partitions_name(q->partitions, p);
+    const struct checkpoint *c = q->checkpoint;
+    size_t latest = find_latest(c, name);
+    if (latest == c->part_count) {
+        place_new(plan, q, p);
         return;
     }
-    size_t part = find_life(checkpoint, name, partitions, p);
-    if (part < checkpoint->part_count && part == latest && partitions_past(partitions, p))
-        place_past(plan, cursor, checkpoint, part, partitions, p, head);
-    else if (part < checkpoint->part_count && !partitions_past(partitions, p))
-        place_in_part(cursor, checkpoint, part, &plan->origin->skip[p], &plan->origin->mark[p]);
+    size_t part = find_life(q, name, p);
+    bool past = partitions_past(q->partitions, p);
+    if (part == latest && past)
+        place_past(plan, q, part, p);
+    else if (part < c->part_count && !past)
+        place_in_life(plan, q, part, p, part == latest);
     else
-        place_other_life(plan, cursor, checkpoint, latest, partitions, p, head);
-    plan->ahead |= number_of(checkpoint, latest, partitions) == PARTITION_NONE;
+        place_other_life(plan, q, latest, p);
+    plan->ahead |= !q->settled && number_of(q, latest) == PARTITION_NONE;
 }
 
-void resume_plan_make(struct resume_plan *plan, const struct cursor *cursor,
-    const struct checkpoint *checkpoint, const struct partitions *partitions, const int64_t *heads,
-    uint32_t count)
+void resume_plan_make(struct resume_plan *plan, const struct resume_question *q)
 {
-    uint32_t all = partitions_count(partitions);
+    uint32_t all = partitions_count(q->partitions);
     *plan = (struct resume_plan){.origin = origin_create(all, false)};
     for (uint32_t p = 0; p < all; p++)
-        place(plan, cursor, checkpoint, partitions, p, p < count ? heads[p] : 0);
+        place(plan, q, p);
 }
 
 void resume_plan_lost(

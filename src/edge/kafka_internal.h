@@ -166,7 +166,8 @@ struct kafka_trace {
     bool deciding; /* the position is not in this log: the answer tells where to go on */
     uint64_t ask_at;
     uint64_t hurried_at;
-    uint64_t asked_at, same_at; /* when the question was put; ... the one that was answered well */
+    uint64_t asked_at, same_at; /* when the question was put; ... the one that was answered well, */
+    int64_t same_high;          /* ... and said that the log ended here */
 };
 
 struct kafka_partition {
@@ -178,7 +179,8 @@ struct kafka_partition {
     bool unproven;       /* from the beginning only because the topic was missing: the first record decides */
     int64_t head;        /* the high watermark when it was placed */
     bool beyond;         /* the position was already found beyond the head once */
-    bool led;            /* has a leader, as of the last metadata */
+    bool led;            /* has a leader, as of the last metadata; ... */
+    uint64_t unled_at;   /* ... if not, since when */
     bool consuming;      /* librdkafka was told to fetch it */
     bool told;           /* the owner knows where it begins */
     struct metric *lag;
@@ -191,7 +193,8 @@ struct kafka_topic {
     int32_t partition_count;
     int32_t live_count;          /* those in the last metadata */
     bool seen;                   /* has been there at least once */
-    bool missing;                /* the brokers said last that it does not exist */
+    bool missing;                /* the brokers said last that it does not exist; ... */
+    uint64_t missing_at;         /* ... when they said so first */
     bool left;                   /* read no more; kept, since librdkafka may still point to it */
     rd_kafka_resp_err_t trouble; /* of the last check */
     rd_kafka_resp_err_t fetch_trouble;
@@ -261,9 +264,11 @@ bool kafka_trace_fits(struct kafka_trace *trace, const rd_kafka_message_t *m);
 void kafka_trace_doubt(struct kafka_topic *t, int32_t id);
 /* The log begins here by now. */
 void kafka_trace_retained(struct kafka_trace *trace, int64_t low);
-/* Has every partition been seen to be the same, by a question put since? What has no leader, or of which
- * nothing is known, is not waited for. */
+/* Has every partition been seen to be the same, by a question put since? What has been away for long, or of
+ * which nothing is known, is not waited for. */
 bool kafka_trace_verified(const struct kafka_topic *t, uint64_t since);
+/* ... and been read to where it ended then? */
+bool kafka_trace_read_out(const struct kafka_topic *t);
 /* Looks at what is due. */
 void kafka_trace_ask(struct kafka_topic *t, struct kafka_probe *probe);
 void kafka_trace_answer(

@@ -48,8 +48,8 @@ struct kafka_source {
     atomic_bool renewing;
     atomic_bool looking;
     atomic_bool placed;
-    _Atomic uint64_t verify_asked, verify_done; /* numbers of rounds */
-    uint64_t verify_round;                      /* under way when above what is done */
+    _Atomic uint64_t verify_asked, verify_done, verify_read; /* numbers of rounds */
+    uint64_t verify_round;                                   /* under way when above what is done */
     uint64_t verify_since;
 
     struct lock lock; /* what follows */
@@ -251,9 +251,19 @@ static bool check_next_topic(struct kafka_source *s)
     return false;
 }
 
+static bool read_out(const struct kafka_source *s)
+{
+    for (size_t i = 0; i < s->topic_count; i++)
+        if (!kafka_trace_read_out(s->topics[i]))
+            return false;
+    return true;
+}
+
 static void follow_verification(struct kafka_source *s)
 {
     uint64_t done = atomic_load(&s->verify_done), asked = atomic_load(&s->verify_asked);
+    if (atomic_load(&s->verify_read) < done && read_out(s))
+        atomic_store(&s->verify_read, done);
     if (s->verify_round == done && asked > done) {
         s->verify_round = asked;
         s->verify_since = kafka_clock_ms();
@@ -275,6 +285,11 @@ uint64_t kafka_source_verify(struct kafka_source *s)
 bool kafka_source_verified(struct kafka_source *s, uint64_t ask)
 {
     return atomic_load(&s->verify_done) >= ask;
+}
+
+bool kafka_source_read_out(struct kafka_source *s, uint64_t ask)
+{
+    return atomic_load(&s->verify_read) >= ask;
 }
 
 static void follow_traces(struct kafka_source *s)

@@ -191,6 +191,8 @@ static void grow(struct kafka_topic *t, int32_t count)
  * started anew. */
 static void on_missing(struct kafka_topic *t)
 {
+    if (!t->missing)
+        t->missing_at = kafka_clock_ms();
     t->missing = true;
     for (int32_t id = 0; id < t->partition_count; id++) {
         if (t->partitions[id].state != PARTITION_READING)
@@ -208,6 +210,23 @@ static void on_return(struct kafka_topic *t)
         t->partitions[id].trace.awaited |= t->partitions[id].trace.mark.offset >= 0;
 }
 
+static void note_leaders(struct kafka_topic *t, const struct rd_kafka_metadata_topic *m)
+{
+    bool *led = xcalloc((size_t)t->partition_count + 1, sizeof *led);
+    for (int i = 0; i < m->partition_cnt; i++) {
+        const struct rd_kafka_metadata_partition *p = &m->partitions[i];
+        if (p->id >= 0 && p->id < t->partition_count)
+            led[p->id] = p->leader >= 0;
+    }
+    for (int32_t id = 0; id < t->partition_count; id++) {
+        struct kafka_partition *p = &t->partitions[id];
+        if (p->led && !led[id])
+            p->unled_at = kafka_clock_ms();
+        p->led = led[id];
+    }
+    free(led);
+}
+
 static void on_metadata(struct kafka_topic *t, const struct rd_kafka_metadata_topic *m)
 {
     if (t->missing)
@@ -216,13 +235,7 @@ static void on_metadata(struct kafka_topic *t, const struct rd_kafka_metadata_to
     t->live_count = m->partition_cnt;
     t->seen = true;
     t->missing = false;
-    for (int32_t id = 0; id < t->partition_count; id++)
-        t->partitions[id].led = false;
-    for (int i = 0; i < m->partition_cnt; i++) {
-        const struct rd_kafka_metadata_partition *p = &m->partitions[i];
-        if (p->id >= 0 && p->id < t->partition_count)
-            t->partitions[p->id].led = p->leader >= 0;
-    }
+    note_leaders(t, m);
 }
 
 static rd_kafka_resp_err_t refresh(struct kafka_topic *t, struct kafka_reader *r)

@@ -1,6 +1,11 @@
 #include "kafka_internal.h"
 
-enum { LOOK_MS = 10000, RETRY_MS = 1000 };
+enum {
+    LOOK_MS = 10000,
+    RETRY_MS = 1000,
+    AWAY_MS = 5000, /* what is missing or has no leader for so long is not waited for */
+    TAIL_MS = 3000, /* the end may be no record that comes, but a mark of a transaction */
+};
 
 static const struct anchor no_anchor = {.offset = -1};
 
@@ -114,11 +119,29 @@ void kafka_trace_ask(struct kafka_topic *t, struct kafka_probe *probe)
     }
 }
 
+static bool is_away(const struct kafka_topic *t, const struct kafka_partition *p, uint64_t now)
+{
+    return (t->missing && now - t->missing_at > AWAY_MS) || (!p->led && now - p->unled_at > AWAY_MS);
+}
+
 bool kafka_trace_verified(const struct kafka_topic *t, uint64_t since)
 {
+    uint64_t now = kafka_clock_ms();
     for (int32_t id = 0; id < t->live_count; id++) {
         const struct kafka_partition *p = &t->partitions[id];
-        if (p->led && p->trace.mark.offset >= 0 && p->trace.same_at < since)
+        if (p->trace.mark.offset >= 0 && p->trace.same_at < since && !is_away(t, p, now))
+            return false;
+    }
+    return true;
+}
+
+bool kafka_trace_read_out(const struct kafka_topic *t)
+{
+    uint64_t now = kafka_clock_ms();
+    for (int32_t id = 0; id < t->live_count; id++) {
+        const struct kafka_partition *p = &t->partitions[id];
+        bool more = p->position < p->trace.same_high && now - p->trace.same_at < TAIL_MS;
+        if (more && !is_away(t, p, now))
             return false;
     }
     return true;
@@ -188,17 +211,26 @@ static void on_retained(struct kafka_topic *t, struct kafka_reader *r, const str
     let_begin(t, r, a->partition);
 }
 
+/* The next one of the held that this log can have; held_count: there is none. */
+static int held_below(const struct kafka_trace *trace, int64_t high)
+{
+    int next = trace->of_held + 1;
+    while (next < (int)trace->held_count && trace->held[next].offset >= high)
+        next++;
+    return next;
+}
+
 /* It is another log, from some record on after those that are held, or altogether. */
 static void on_other(struct kafka_topic *t, struct kafka_reader *r, const struct kafka_probe_answer *a)
 {
     struct kafka_trace *trace = &t->partitions[a->partition].trace;
-    if (trace->of_held + 1 >= (int)trace->held_count) {
+    if (held_below(trace, a->high) >= (int)trace->held_count) {
         kafka_topic_jump(t, r, a->partition, a->low, JUMP_RECREATED);
         return;
     }
     kafka_topic_halt(t, a->partition);
     trace->deciding = true;
-    trace->of_held++;
+    trace->of_held = held_below(trace, a->high);
     trace->ask_at = 0;
 }
 
@@ -209,6 +241,7 @@ void kafka_trace_answer(struct kafka_reader *r, const struct kafka_probe_answer 
     if (!trace->asked || !same(asked_for(trace), &a->anchor))
         return; /* of before a jump */
     trace->asked = false;
+    trace->same_high = a->verdict == PROBE_SAME && trace->of_held < 0 ? a->high : 0;
     if (a->verdict == PROBE_SAME)
         on_same(t, r, a->partition);
     else if (a->verdict == PROBE_UNANSWERED)

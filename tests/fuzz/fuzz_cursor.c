@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_plan(const struct cursor *c)
+static void check_plan(const struct cursor *c, bool settled)
 {
     static struct partitions *partitions;
     if (!partitions) {
@@ -19,7 +19,13 @@ static void check_plan(const struct cursor *c)
         {{SLICE("b"), 0, 0}, 20, {.offset = -1}}, {{SLICE("a"), 1, 0}, INT64_MAX, {.offset = -1}}};
     struct checkpoint checkpoint = {1, 2, parts, sizeof parts / sizeof parts[0]};
     struct resume_plan plan;
-    resume_plan_make(&plan, c, &checkpoint, partitions, (int64_t[]){11, INT64_MAX}, 2);
+    struct resume_question question = {.cursor = c,
+        .checkpoint = &checkpoint,
+        .settled = settled,
+        .partitions = partitions,
+        .heads = (int64_t[]){11, INT64_MAX},
+        .head_count = 2};
+    resume_plan_make(&plan, &question);
     for (uint32_t p = 0; p < partitions_count(partitions); p++)
         CHECK(origin_skip(plan.origin, p) >= 0 && origin_mark(plan.origin, p) >= origin_skip(plan.origin, p));
     struct buffer text = {0};
@@ -79,11 +85,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct cursor c = draw(data, size);
     check_round_trip(&c);
-    check_plan(&c);
+    check_plan(&c, false);
+    check_plan(&c, true);
     if (cursor_decode((struct slice){(const char *)data, size}, &c) != CURSOR_OK)
         return 0;
     CHECK(c.checkpoint >= 0 && c.step_count <= CURSOR_STEPS_MAX);
     check_round_trip(&c);
-    check_plan(&c);
+    check_plan(&c, false);
+    check_plan(&c, true);
     return 0;
 }

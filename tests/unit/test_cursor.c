@@ -263,7 +263,12 @@ static void check_stamp(struct world *w, const struct cursor_record *at)
     assert_int_equal(k->sequence + c.ahead, w->sequence);
     assert_true(c.placed && c.whole == (!at || at->ended));
     struct resume_plan plan;
-    resume_plan_make(&plan, &c, k->checkpoint, w->partitions, w->place, w->count);
+    struct resume_question question = {.cursor = &c,
+        .checkpoint = k->checkpoint,
+        .partitions = w->partitions,
+        .heads = w->place,
+        .head_count = w->count};
+    resume_plan_make(&plan, &question);
     assert_int_equal(plan.gap_count, 0);
     for (uint32_t p = 0; p < w->count; p++) {
         int64_t skip = origin_skip(plan.origin, p), mark = origin_mark(plan.origin, p);

@@ -241,7 +241,12 @@ static void resume(struct world *w, struct client *c, struct log *log, uint32_t 
     const struct checkpoint *checkpoint = w->checkpoints[cursor.checkpoint];
     assert_int_equal(checkpoint->nonce, cursor.nonce);
     struct resume_plan plan;
-    resume_plan_make(&plan, &cursor, checkpoint, w->partitions, log->place[EVENTS], w->partition_count);
+    struct resume_question question = {.cursor = &cursor,
+        .checkpoint = checkpoint,
+        .partitions = w->partitions,
+        .heads = log->place[EVENTS],
+        .head_count = w->partition_count};
+    resume_plan_make(&plan, &question);
     for (uint32_t i = 0; i < EVENTS; i++) /* so that all is told and nothing assumed */
         if (!c->had[i] && w->events[i].offset < origin_skip(plan.origin, w->events[i].partition))
             fail_msg("event %u was not had, and is skipped", i);

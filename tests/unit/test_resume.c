@@ -12,6 +12,7 @@ struct fixture {
     struct cursor cursor;
     struct resume_plan plan;
     int64_t heads[8]; /* of the hot log */
+    bool own, settled;
 };
 
 static int set_up(void **state)
@@ -46,7 +47,14 @@ static void add_step(struct fixture *x, uint32_t part, uint64_t moved)
 
 static void make(struct fixture *x)
 {
-    resume_plan_make(&x->plan, &x->cursor, &x->checkpoint, x->partitions, x->heads, 8);
+    struct resume_question question = {.cursor = &x->cursor,
+        .checkpoint = &x->checkpoint,
+        .own = x->own,
+        .settled = x->settled,
+        .partitions = x->partitions,
+        .heads = x->heads,
+        .head_count = 8};
+    resume_plan_make(&x->plan, &question);
 }
 
 static void assert_place(const struct fixture *x, uint32_t partition, int64_t skip, int64_t mark)
@@ -114,7 +122,7 @@ static void a_partition_that_the_checkpoint_does_not_know_is_new(void **state)
     x->heads[1] = 60;
     x->cursor = (struct cursor){.spread = 9}; /* it may have moved while nothing could be said of it */
     make(x);
-    assert_place(x, 1, 0, 69);  /* from its beginning, wherever this process began to read it */
+    assert_place(x, 1, 0, 49);  /* from its beginning, wherever this process began to read it */
     assert_place(x, 2, 30, 39); /* from where it was first read */
     assert_int_equal(x->plan.gap_count, 0);
 }
@@ -162,7 +170,7 @@ static void what_a_start_found_need_not_be_the_life_that_had_no_record_yet(void 
     x->cursor.complete = true;
     add_step(x, 1, 4);
     make(x);
-    assert_place(x, 1, 0, 0);
+    assert_place(x, 1, 0, 5); /* it may be, and then this is what was had */
     assert_true(x->plan.ahead);
     assert_int_equal(x->plan.gap_count, 1);
     assert_int_equal(x->plan.gaps[0].from, 4);
@@ -174,6 +182,7 @@ static void what_this_process_saw_end_its_log_tells(void **state)
     partitions_get(x->partitions, SLICE("orders"), 0, 0);
     uint32_t again = partitions_renew(x->partitions, SLICE("orders"), 0, 77, 0);
     partitions_renew(x->partitions, SLICE("orders"), 0, 8, 3);
+    x->heads[0] = 121; /* 120 records, and the gap behind them */
     assert_int_equal(again, 1);
     assert_false(partitions_current(x->partitions, 0));
     assert_int_equal(partitions_find(x->partitions, SLICE("orders"), 0), 2);
@@ -186,6 +195,90 @@ static void what_this_process_saw_end_its_log_tells(void **state)
     assert_place(x, 2, 3, 3);
     assert_int_equal(x->plan.gap_count, 0);
     assert_false(x->plan.ahead);
+}
+
+static void who_had_more_of_a_life_than_this_process_is_told_its_end(void **state)
+{
+    struct fixture *x = *state;
+    partitions_get(x->partitions, SLICE("orders"), 0, 0);
+    partitions_renew(x->partitions, SLICE("orders"), 0, 77, 0);
+    x->heads[0] = 105; /* 104 records, and the gap behind them */
+    add_part(x, "orders", 0, 0, 100);
+    x->cursor.complete = x->cursor.whole = true;
+    add_step(x, 0, 5);
+    make(x);
+    assert_place(x, 0, 105, 105);
+    assert_int_equal(x->plan.gap_count, 1); /* another instance's 105th record, or its gap? */
+    assert_int_equal(x->plan.gaps[0].from, 105);
+    assert_int_equal(x->plan.gaps[0].to, -1);
+    resume_plan_finish(&x->plan);
+
+    x->own = true;
+    make(x);
+    assert_int_equal(x->plan.gap_count, 0); /* this one's gap */
+    resume_plan_finish(&x->plan);
+
+    x->own = false;
+    add_part(x, "orders", 0, 77, 3); /* who comes from the next life was told */
+    x->heads[1] = 4;
+    make(x);
+    assert_int_equal(x->plan.gap_count, 0);
+    assert_place(x, 0, 105, 105);
+    assert_place(x, 1, 3, 3);
+}
+
+static void a_place_beyond_the_end_is_waited_for_and_then_a_gap(void **state)
+{
+    struct fixture *x = *state;
+    partitions_get(x->partitions, SLICE("orders"), 0, 0);
+    x->heads[0] = 104;
+    add_part(x, "orders", 0, 0, 100);
+    x->cursor.complete = x->cursor.whole = true;
+    add_step(x, 0, 5);
+    make(x);
+    assert_true(x->plan.ahead);
+    assert_place(x, 0, 105, 105);
+    assert_int_equal(x->plan.gap_count, 0);
+    resume_plan_finish(&x->plan);
+
+    x->heads[0] = 105;
+    make(x);
+    assert_false(x->plan.ahead);
+    assert_int_equal(x->plan.gap_count, 0);
+    resume_plan_finish(&x->plan);
+
+    x->heads[0] = 104;
+    x->settled = true;
+    make(x);
+    assert_false(x->plan.ahead);
+    assert_int_equal(x->plan.gap_count, 1);
+    assert_int_equal(x->plan.gaps[0].reason, GAP_TRUNCATED);
+    assert_int_equal(x->plan.gaps[0].from, 105);
+    assert_place(x, 0, 104, 105);
+}
+
+static void a_life_without_a_name_is_known_to_who_wrote_of_it(void **state)
+{
+    struct fixture *x = *state;
+    partitions_add_past(x->partitions, SLICE("orders"), 0, 5);
+    partitions_renew(x->partitions, SLICE("orders"), 0, 8, 0);
+    x->heads[1] = 90;
+    add_part(x, "orders", 0, 5, 100);
+    add_part(x, "orders", 0, LIFE_UNBORN, 0);
+    x->cursor.complete = x->cursor.whole = x->own = true;
+    add_step(x, 1, 4);
+    make(x);
+    assert_false(x->plan.ahead);
+    assert_int_equal(x->plan.gap_count, 0);
+    assert_place(x, 1, 4, 4);
+    resume_plan_finish(&x->plan);
+
+    x->own = false;
+    x->heads[1] = 2;
+    make(x);
+    assert_true(x->plan.ahead);
+    assert_int_equal(x->plan.gap_count, 1);
+    assert_place(x, 1, 0, 4); /* it may be the same one after all */
 }
 
 static void of_a_life_that_ended_before_the_place_nothing_comes(void **state)
@@ -208,6 +301,8 @@ static void a_checkpoint_may_be_ahead_of_this_process(void **state)
     partitions_get(x->partitions, SLICE("orders"), 0, 0);
     add_part(x, "orders", 0, 0, 100);
     add_part(x, "orders", 0, 77, 5);
+    x->heads[0] = 101;
+    x->heads[1] = 5;
     x->cursor.complete = true;
     make(x);
     assert_true(x->plan.ahead);
@@ -302,6 +397,9 @@ int main(void)
         stage(what_a_start_found_need_not_be_the_life_that_had_no_record_yet),
         stage(what_this_process_saw_end_its_log_tells),
         stage(of_a_life_that_ended_before_the_place_nothing_comes),
+        stage(who_had_more_of_a_life_than_this_process_is_told_its_end),
+        stage(a_place_beyond_the_end_is_waited_for_and_then_a_gap),
+        stage(a_life_without_a_name_is_known_to_who_wrote_of_it),
         stage(a_checkpoint_may_be_ahead_of_this_process),
         stage(the_same_life_on_another_instance_is_no_gap),
         stage(numbers_beyond_all_offsets_do_no_harm),
