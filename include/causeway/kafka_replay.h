@@ -38,13 +38,16 @@ struct kafka_replay *kafka_replay_create(
 void kafka_replay_destroy(struct kafka_replay *r); /* NULL is fine */
 
 /* Asks for watermarks, compares the anchors with what stands in the log, and begins to read. Blocks; false
-   after about 10 s without brokers or leaders, and then there is nothing to end. */
+   after about 10 s without brokers or leaders, and then there is nothing to end. A log that is seen to be the
+   right one after this is the one that is read, up to a break. */
 bool kafka_replay_begin(struct kafka_replay *r, struct kafka_replay_part *parts, size_t count);
 
 enum kafka_replay_step {
-    REPLAY_MORE, /* call again */
-    REPLAY_DONE, /* every part has come to its `to` */
-    REPLAY_AWAY  /* no broker at the moment; call again, nothing is lost */
+    REPLAY_MORE,   /* call again */
+    REPLAY_DONE,   /* every part has come to its `to` */
+    REPLAY_AWAY,   /* no broker at the moment; call again, nothing is lost */
+    REPLAY_BROKEN, /* something was read with a break, and is read anew from where it stood: it need not be
+                      the same log. Whoever can tell looks now, and calls again when it is. */
 };
 
 /* Hands on at most `records_max` records; waits up to `wait_ms` for the first, and some seconds more where a

@@ -27,12 +27,12 @@ static void grow(struct stretch *t)
 
 /* To a place of the hot log that is known exactly: at `limit`, or near its head if it no longer has that (a
  * side walk that was held for long: its session marks what comes twice). */
-static void aim(struct stretch *t, uint64_t limit)
+static void aim(struct stretch *t, uint64_t limit, uint64_t head)
 {
     struct hotlog *hot = hot_of(t);
     t->position = hotlog_place_before(hot, limit, t->target, t->count);
     if (t->position < hotlog_tail(hot))
-        t->position = hotlog_place_before(hot, hotlog_head(hot), t->target, t->count);
+        t->position = hotlog_place_before(hot, head, t->target, t->count);
 }
 
 static void choose_parts(struct stretch *t)
@@ -59,11 +59,12 @@ static void choose_parts(struct stretch *t)
 void stretch_plan(struct stretch *t, struct bridge *b, const struct request *all)
 {
     *t = (struct stretch){.bridge = b};
+    uint64_t head = hotlog_head(hot_of(t)),
+             limit = head; /* first: no life that begins from now on lies before */
     grow(t);
-    uint64_t limit = hotlog_head(hot_of(t));
     for (const struct request *r = all; r; r = r->next)
         limit = r->until < limit ? r->until : limit;
-    aim(t, limit);
+    aim(t, limit, head);
     for (uint32_t p = 0; p < t->count; p++) {
         t->place[p] = t->target[p];
         for (const struct request *r = all; r; r = r->next)
@@ -75,8 +76,9 @@ void stretch_plan(struct stretch *t, struct bridge *b, const struct request *all
 
 void stretch_go_on(struct stretch *t)
 {
+    uint64_t head = hotlog_head(hot_of(t));
     grow(t);
-    aim(t, hotlog_head(hot_of(t)));
+    aim(t, head, head);
     choose_parts(t);
 }
 
@@ -118,6 +120,14 @@ void stretch_settle(struct stretch *t)
     for (uint32_t p = 0; p < t->count; p++)
         if (!partitions_current(t->bridge->partitions, p))
             raise(t, p, t->target[p], end_of(t->bridge->partitions, p));
+}
+
+bool stretch_lives(const struct stretch *t)
+{
+    for (size_t i = 0; i < t->part_count; i++)
+        if (!partitions_current(t->bridge->partitions, t->numbers[i]))
+            return false;
+    return true;
 }
 
 void stretch_close(struct stretch *t)

@@ -31,6 +31,8 @@ void stretch_go_on(struct stretch *t);
 void stretch_finish(struct stretch *t);
 /* Takes over what Kafka has told about the ends of the parts. */
 void stretch_settle(struct stretch *t);
+/* Are all lives that are read going on? */
+bool stretch_lives(const struct stretch *t);
 /* All of it has been read. */
 void stretch_close(struct stretch *t);
 /* Does it lead beyond where a side walk ends, while it could have led there? */

@@ -16,7 +16,8 @@ enum {
     STEP_WAIT_MS = 10,
     PAUSE_US = 1000,
     AWAY_US = 200000,
-    GATHER_MS = 60 /* before a sweep begins: most who come back come together, and one under way may do */
+    LOOK_MS = 10000, /* for the logs to be seen to be the same */
+    GATHER_MS = 60   /* before a sweep begins: most who come back come together, and one under way may do */
 };
 
 struct sweeps {
@@ -46,7 +47,8 @@ struct sweeper {
     uint64_t invited; /* requests below this number have been asked */
     /* of the sweep at hand */
     struct stretch stretch;
-    bool open; /* the stretch is being read */
+    bool open;   /* the stretch is being read */
+    bool broken; /* ... or not to its end, since a life of it is over */
     bool opening;
     struct loss *losses;
     size_t loss_count;
@@ -205,9 +207,42 @@ static void close_stretch(struct sweeper *s)
     s->open = false;
 }
 
+/* A topic that was made again is read on by offset, whatever stands there. So nothing is taken before the
+ * source has seen, after reading began, that its logs are still the ones that it has read. */
+static bool is_same(struct sweeper *s)
+{
+    struct kafka_source *source = atomic_load(&s->bridge->source);
+    uint64_t ask = source ? kafka_source_verify(source) : 0, until = clock_monotonic_ms() + LOOK_MS;
+    while (source && !kafka_source_verified(source, ask)) {
+        if (on_stopping(s) || !window_is_current(s->window))
+            return false;
+        if (clock_monotonic_ms() >= until) {
+            log_warn("sweep",
+                "it cannot be seen whether topics are still the same: sessions that need history wait");
+            return false;
+        }
+        usleep(PAUSE_US);
+    }
+    return stretch_lives(&s->stretch);
+}
+
+static bool open_same_stretch(struct sweeper *s)
+{
+    if (!open_stretch(s))
+        return false;
+    s->broken = !is_same(s);
+    if (s->broken)
+        close_stretch(s);
+    return s->open;
+}
+
 static void read_on(struct sweeper *s)
 {
-    if (kafka_replay_step(s->replay, RECORDS_PER_STEP, STEP_WAIT_MS) != REPLAY_DONE)
+    enum kafka_replay_step step = kafka_replay_step(s->replay, RECORDS_PER_STEP, STEP_WAIT_MS);
+    s->broken = step == REPLAY_BROKEN && !is_same(s);
+    if (s->broken)
+        close_stretch(s);
+    if (step != REPLAY_DONE)
         return;
     for (size_t i = 0; i < s->loss_count; i++)
         tell_lost(s, &s->losses[i]);
@@ -222,7 +257,7 @@ static void read_on(struct sweeper *s)
 static void go_on(struct sweeper *s)
 {
     stretch_go_on(&s->stretch);
-    if (!window_is_current(s->window) || !open_stretch(s) || !window_go_on(s->window, &s->stretch))
+    if (!window_is_current(s->window) || !open_same_stretch(s) || !window_go_on(s->window, &s->stretch))
         return;
     int64_t *before = xcalloc(s->stretch.count + 1, sizeof *before);
     memcpy(before, s->stretch.place, s->stretch.count * sizeof *before);
@@ -240,7 +275,7 @@ static void follow(struct sweeper *s)
     while (!on_stopping(s) && window_is_current(s->window) && !window_is_over(s->window)) {
         if (s->open)
             read_on(s);
-        else if (stretch_leads_on(&s->stretch) || window_is_deserted(s->window))
+        else if ((!s->broken && stretch_leads_on(&s->stretch)) || window_is_deserted(s->window))
             usleep(PAUSE_US);
         else
             go_on(s);
@@ -265,7 +300,7 @@ static void sweep(struct sweeper *s, struct request *all)
     s->invited = 0;
     window_take_edition(s->window);
     stretch_plan(&s->stretch, s->bridge, all);
-    bool begun = window_is_current(s->window) && open_stretch(s);
+    bool begun = window_is_current(s->window) && open_same_stretch(s);
     if (begun) {
         stretch_settle(&s->stretch);
         begun = window_begin(s->window, &s->stretch);

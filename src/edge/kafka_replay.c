@@ -17,6 +17,8 @@ enum {
     NUDGE_MS = 200,
     NUDGE_BYTES = 2 << 20,
     NUDGE_RECORDS = 20000,
+    STILL_MS =
+        1000, /* without a step: what librdkafka has fetched by then it fetched long ago, and stopped */
 };
 
 /* --- the handle of librdkafka --- */
@@ -302,13 +304,43 @@ static bool settled(const struct kafka_replay *r)
 
 static void read_again(struct kafka_replay *r)
 {
+    drop_stash(r);
     for (size_t i = 0; i < r->reel_count; i++) {
         struct reel *reel = &r->reels[i];
-        if (reel->done)
+        if (reel->done || !reel->reading)
             continue;
         replay_lose(r, reel, 0);
         replay_start(r, reel, reel->position);
     }
+}
+
+/* What is fetched from now on is fetched without a break since. */
+static void hush(struct kafka_replay *r)
+{
+    struct kafka_call call;
+    while (kafka_alarm_take(&r->alarm, &call))
+        ;
+    r->anew = false;
+    r->stepped_at = 0;
+}
+
+/* Asked after a message was taken, since it may be of after the break. */
+static bool broke(struct kafka_replay *r)
+{
+    if (!kafka_alarm_rung(&r->alarm))
+        return false;
+    hush(r);
+    read_again(r);
+    r->anew = true;
+    return true;
+}
+
+static void notice_standstill(struct kafka_replay *r)
+{
+    if (r->stepped_at == 0 || kafka_clock_ms() - r->stepped_at < STILL_MS)
+        return;
+    read_again(r);
+    r->anew = true;
 }
 
 /* librdkafka tells once that all brokers are down; what it had fetched before may still come after that. */
@@ -339,6 +371,7 @@ bool kafka_replay_begin(struct kafka_replay *r, struct kafka_replay_part *parts,
     }
     if (r->stash_spilt)
         read_again(r);
+    hush(r);
     r->begun = true;
     r->heard_at = kafka_clock_ms();
     return true;
@@ -353,19 +386,25 @@ enum kafka_replay_step kafka_replay_step(struct kafka_replay *r, size_t records_
         return REPLAY_AWAY;
     if (!r->queue)
         attach(r);
+    notice_standstill(r);
     while (handed < records_max && r->open_count > 0) {
         replay_locate(r);
+        if (r->anew) {
+            hush(r);
+            return REPLAY_BROKEN;
+        }
         nudge_when_due(r);
         now = kafka_clock_ms();
         int wait = handed > 0 || now >= deadline ? 0 : (int)(deadline - now);
         rd_kafka_message_t *m = next_message(r, wait < LOCATE_MS ? wait : LOCATE_MS);
         if (m) {
-            handed += take(r, m);
+            handed += !broke(r) && take(r, m);
             rd_kafka_message_destroy(m);
         } else if (wait == 0) {
             break;
         }
     }
+    r->stepped_at = kafka_clock_ms();
     if (r->open_count == 0)
         return REPLAY_DONE;
     if (handed == 0)
@@ -385,7 +424,7 @@ struct kafka_replay *kafka_replay_create(
     CHECK(r->conf);
     kafka_conf_force(r->conf, "enable.partition.eof", "true");
     kafka_conf_force(r->conf, "queued.max.messages.kbytes", "8192");
-    rd_kafka_conf_set_opaque(r->conf, r);
+    kafka_alarm_init(&r->alarm, r->conf);
     rd_kafka_conf_set_error_cb(r->conf, on_error);
     r->hooks = *hooks;
     r->owner = owner;
@@ -401,6 +440,7 @@ void kafka_replay_destroy(struct kafka_replay *r)
         kafka_replay_end(r);
     close_client(r);
     rd_kafka_conf_destroy(r->conf);
+    kafka_alarm_finish(&r->alarm);
     free(r->stash);
     free(r);
 }

@@ -32,6 +32,7 @@ struct reel { /* a partition */
 };
 
 struct kafka_replay {
+    struct kafka_alarm alarm; /* first: it is librdkafka's opaque */
     rd_kafka_conf_t *conf;
     struct kafka_replay_hooks hooks;
     void *owner;
@@ -48,6 +49,8 @@ struct kafka_replay {
     size_t reel_count, open_count, lost_count; /* not done; of these not reading */
     uint64_t locate_at;
     bool begun;
+    bool anew;           /* something is read anew, and nobody was told */
+    uint64_t stepped_at; /* 0: not yet */
     struct record record;
     size_t bytes_taken, records_taken; /* since the last nudge */
     rd_kafka_message_t **stash;        /* came while the anchors were compared */

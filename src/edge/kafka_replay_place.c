@@ -25,6 +25,7 @@ void replay_start(struct kafka_replay *r, struct reel *reel, int64_t offset)
         return;
     }
     reel->reading = true;
+    r->anew = true;
     r->lost_count--;
 }
 
