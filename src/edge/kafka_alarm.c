@@ -55,9 +55,8 @@ static void hear(struct kafka_alarm *a, const char *facility, const char *text)
 {
     const char *said = strstr(text, "]: "); /* behind the name of the thread */
     said = said && strncmp(text, "[thrd:", 6) == 0 ? said + 3 : text;
-    if (strcmp(facility, "BROKERUA") == 0)
-        ring_for(a, said);
-    else if (strcmp(facility, "BRKDELGT") == 0 && strstr(said, "no longer delegated"))
+    if (strcmp(facility, "BROKERUA") == 0 ||
+        (strcmp(facility, "BRKDELGT") == 0 && strstr(said, "no longer delegated")))
         ring_for(a, said);
     else if (strcmp(facility, "STATE") == 0 && is_lost(said))
         ring(a, NULL, 0);
