@@ -1,5 +1,4 @@
-/* Sessions that come from elsewhere and go by way of windows to the head, through thousands of random steps.
- */
+/* Sessions that come from elsewhere: by way of windows to the head, through thousands of random steps. */
 #include "fanout_windows_stage.h"
 #include "fanout_windows_stage_client.h"
 #include "fanout_windows_stage_sweep.h"

@@ -1,6 +1,8 @@
 /* Long polling: held GETs, POSTs, and what ends a session. */
 #include "sio_stage.h"
 
+#include <unistd.h>
+
 struct polling {
     struct peer get, post;
     char query[32];

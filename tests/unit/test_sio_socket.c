@@ -47,11 +47,11 @@ static void on_socket_closed(void *app)
 static const struct sio_hooks hooks = {.open = on_open,
     .connect = on_connect,
     .event = on_event,
-    .writable = ignore,
-    .leaving = ignore,
-    .heartbeat = ignore,
+    .writable = sio_door_ignore,
+    .leaving = sio_door_ignore,
+    .heartbeat = sio_door_ignore,
     .closed = on_socket_closed,
-    .answered = on_answered};
+    .answered = sio_door_answered};
 
 static void begin(struct peer *p)
 {
