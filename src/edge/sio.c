@@ -1,8 +1,6 @@
 /* Sockets as clients of core: who it is, what it asks for, what it is told. */
-#include "causeway/sio.h"
+#include "sio_guest.h"
 
-#include "causeway/frame.h"
-#include "causeway/map.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
 #include "causeway/random.h"
@@ -13,127 +11,8 @@
 enum {
     TICK_MS = 1000,
     DRAIN_STEP_MS = 100,
-    DRAIN_STEP_MIN = 200,   /* connections per step, so that few are not kept waiting */
-    ROOMS_TEXT_MAX = 4096,  /* of the rooms that a cursor names ... */
-    ROOMS_TEXT_SMALL = 256, /* ... and beyond this it comes at most so often: */
-    LONG_CURSOR_MS = 1000,
-    PID_MAX = 64,
+    DRAIN_STEP_MIN = 200, /* connections per step, so that few are not kept waiting */
 };
-
-struct sio {
-    struct loop *loop;
-    struct sio_server *server;
-    struct client_settings client;
-    struct sio_settings settings;
-    const struct sio_app_hooks *hooks;
-    void *owner;
-    struct guest *first;
-    struct loop_timer tick, drain;
-    uint64_t drain_until;
-    bool draining;
-    struct buffer text; /* of the message at hand */
-    struct trailer {    /* the cursor of a place, as a frame */
-        const struct lane *lane;
-        unsigned log;
-        uint64_t position;
-        char cursor[CURSOR_TEXT_MAX + 1];
-        size_t cursor_size;
-        struct buffer frame;
-        const struct guest *offered_to; /* it is part of the write to come */
-    } trailer;
-    struct buffer own_trailer; /* ... of one who stands in rooms on request */
-};
-
-struct guest {
-    struct sio *sio;
-    struct sio_socket *socket;
-    struct client *client;
-    const struct lane *lane;
-    struct guest *next, *previous;
-    struct loop_timer timer; /* for CONNECT to be decided */
-    char *rooms;             /* joined on request, as cursors name them; NULL: none */
-    uint64_t told_at;
-    bool connected;                   /* it was told so */
-    bool whole;                       /* `rooms` are all of them */
-    bool rooms_changed;               /* `rooms` is stale */
-    char cursor[CURSOR_TEXT_MAX + 1]; /* the last one that the client has, without rooms */
-    char sid[ENGINE_ID_SIZE + 1];
-    char pid[PID_MAX + 1];
-};
-
-static const struct slice NONE = {NULL, 0};
-
-/* --- cursors ---
-   What a client sends back is all there is to resuming: the cursor, and behind '~' the rooms that it joined
-   on request; "~*" when they are too many to be named. */
-
-static void renew_rooms(struct guest *g)
-{
-    struct buffer names = {0};
-    g->rooms_changed = false;
-    g->whole = client_requested_rooms(g->client, &names, ROOMS_TEXT_MAX);
-    free(g->rooms);
-    g->rooms = names.size > 0 ? xstrdup(g->whole ? buffer_text(&names) : "*") : NULL;
-    buffer_finish(&names);
-}
-
-/* Appends ["cursor","..."]'s argument. */
-static void write_cursor(const struct guest *g, struct slice cursor, struct buffer *out)
-{
-    if (!g->rooms) {
-        buffer_print(out, "\"%.*s\"", SLICE_ARGS(cursor));
-        return;
-    }
-    struct buffer text = {0};
-    buffer_print(&text, "%.*s~%s", SLICE_ARGS(cursor), g->rooms);
-    buffer_add_json_text(out, buffer_slice(&text));
-    buffer_finish(&text);
-}
-
-/* Is this cursor worth sending? */
-static bool is_news(struct guest *g, struct slice cursor)
-{
-    bool changed = g->rooms_changed;
-    if (cursor.size == 0 || (!changed && slice_is(cursor, g->cursor)))
-        return false;
-    if (changed)
-        renew_rooms(g);
-    bool large = g->rooms && strlen(g->rooms) > ROOMS_TEXT_SMALL;
-    return changed || !large || loop_now(g->sio->loop) - g->told_at >= LONG_CURSOR_MS;
-}
-
-static void note_told(struct guest *g, struct slice cursor)
-{
-    g->told_at = loop_now(g->sio->loop);
-    memcpy(g->cursor, cursor.data, cursor.size);
-    g->cursor[cursor.size] = '\0';
-}
-
-static void emit_cursor(struct guest *g, struct slice cursor)
-{
-    if (!is_news(g, cursor))
-        return;
-    note_told(g, cursor);
-    struct buffer *out = &g->sio->text;
-    buffer_clear(out);
-    write_cursor(g, cursor, out);
-    sio_emit(g->socket, "cursor", buffer_slice(out));
-}
-
-/* Before a client is told that it stands in a room, it must have a cursor that says so. */
-static void note_rooms(struct guest *g, const char *type)
-{
-    if (strcmp(type, "room-joined") != 0 && strcmp(type, "room-left") != 0)
-        return;
-    char cursor[CURSOR_TEXT_MAX + 1];
-    size_t size = client_place_cursor(g->client, cursor);
-    g->rooms_changed = true;
-    if (size == 0) {
-        size = strlen(g->cursor);
-        memcpy(cursor, g->cursor, size);
-    }
-    emit_cursor(g, (struct slice){cursor, size});
-}
 
 /* --- what is said --- */
 
@@ -152,19 +31,19 @@ static void accept_socket(struct guest *g)
 static void on_emit(void *owner, const char *type, struct slice data, struct slice cursor)
 {
     struct guest *g = owner;
-    note_rooms(g, type);
+    guest_note_rooms(g, type);
     if (strcmp(type, "connected") == 0)
         accept_socket(g);
     else if (strcmp(type, "cursor") != 0) /* has a form of its own here */
         sio_emit(g->socket, type, data);
-    emit_cursor(g, cursor);
+    guest_emit_cursor(g, cursor);
 }
 
 /* {"ok":true, what there is to say} or {"ok":false,"error":{"code":..}}, under the event's own id. */
 static void on_answer(void *owner, uint64_t request, const char *type, struct slice data)
 {
     struct guest *g = owner;
-    note_rooms(g, type);
+    guest_note_rooms(g, type);
     struct buffer *out = &g->sio->text;
     buffer_clear(out);
     if (strcmp(type, "error") == 0)
@@ -262,121 +141,7 @@ static void on_hold_over(struct loop_timer *timer)
                                              : "the token cannot be judged now; come back later");
 }
 
-/* --- what the fan-out writes --- */
-
-static size_t transport_write(void *transport, const struct iovec *parts, int count)
-{
-    struct guest *g = transport;
-    struct trailer *t = &g->sio->trailer;
-    bool offered = t->offered_to == g;
-    t->offered_to = NULL;
-    if (sio_over(g->socket))
-        return 0;
-    size_t taken = engine_write(sio_link(g->socket), parts, count), all = 0;
-    for (int i = 0; offered && i < count; i++)
-        all += parts[i].iov_len;
-    if (offered && taken == all)
-        note_told(g, (struct slice){t->cursor, t->cursor_size});
-    return taken;
-}
-
-static void transport_keep(void *transport, const char *rest, size_t size)
-{
-    struct guest *g = transport;
-    engine_keep(sio_link(g->socket), rest, size);
-}
-
-static void write_trailer(struct guest *g, struct slice cursor, struct buffer *out)
-{
-    struct buffer *text = &g->sio->text;
-    buffer_clear(text);
-    socketio_begin(text, SOCKETIO_EVENT, 0, g->lane->address, NONE);
-    buffer_add_text(text, "[\"cursor\",");
-    write_cursor(g, cursor, text);
-    buffer_add_byte(text, ']');
-    buffer_clear(out);
-    char *header = buffer_reserve(out, FRAME_HEADER_MAX);
-    out->size = frame_header(header, FRAME_TEXT, text->size);
-    buffer_add_slice(out, buffer_slice(text));
-}
-
-/* The cursor of this place, written once for all who stand in no rooms of their own. */
-static void renew_trailer(struct sio *o, struct guest *g, unsigned log, uint64_t position)
-{
-    struct trailer *t = &o->trailer;
-    if (t->lane == g->lane && t->log == log && t->position == position)
-        return;
-    *t = (struct trailer){.lane = g->lane, .log = log, .position = position, .frame = t->frame};
-    t->cursor_size = o->client.services->cursor(o->client.services_owner, log, 0, position, t->cursor);
-    char *rooms = g->rooms;
-    g->rooms = NULL;
-    write_trailer(g, (struct slice){t->cursor, t->cursor_size}, &t->frame);
-    g->rooms = rooms;
-}
-
-/* While polling it goes with the answer instead (on_leaving). */
-static struct slice transport_trailer(void *transport, unsigned log, uint64_t position)
-{
-    struct guest *g = transport;
-    struct sio *o = g->sio;
-    if (sio_over(g->socket) || !engine_on_websocket(sio_link(g->socket)))
-        return NONE;
-    renew_trailer(o, g, log, position);
-    struct slice cursor = {o->trailer.cursor, o->trailer.cursor_size};
-    if (!is_news(g, cursor))
-        return NONE;
-    o->trailer.offered_to = g;
-    if (!g->rooms)
-        return buffer_slice(&o->trailer.frame);
-    write_trailer(g, cursor, &o->own_trailer);
-    return buffer_slice(&o->own_trailer);
-}
-
-static void transport_away(void *transport, struct session *s, struct origin *origin)
-{
-    struct guest *g = transport;
-    client_away(g->client, s, origin);
-}
-
-static void transport_arrived(void *transport, struct session *s)
-{
-    struct guest *g = transport;
-    client_arrived(g->client, s);
-}
-
-static const struct transport_hooks transport_hooks = {
-    transport_write, transport_keep, transport_trailer, transport_away, transport_arrived};
-
 /* --- what sockets bring --- */
-
-/* Where to go on: what the client's own recovery sends (`offset`, with its `pid`), or the application
-   (`cursor`); the rooms are named behind it, or in `rooms`. */
-static void take_resume(struct guest *g, const struct json *j, uint32_t auth)
-{
-    struct buffer scratch = {0}, name = {0}, rooms = {0};
-    struct slice pid = json_string(j, json_find(j, auth, SLICE("pid")), &scratch);
-    if (pid.size > 0 && pid.size <= PID_MAX && engine_could_be_id(pid))
-        memcpy(g->pid, pid.data, pid.size);
-    struct slice cursor = json_string(j, json_find(j, auth, SLICE("cursor")), &scratch);
-    if (cursor.size == 0)
-        cursor = json_string(j, json_find(j, auth, SLICE("offset")), &scratch);
-    const char *mark = cursor.size ? memchr(cursor.data, '~', cursor.size) : NULL;
-    if (mark) {
-        size_t behind = (size_t)(cursor.data + cursor.size - mark) - 1;
-        g->whole = !slice_is((struct slice){mark + 1, behind}, "*");
-        buffer_add(&rooms, mark + 1, g->whole ? behind : 0);
-        cursor.size = (size_t)(mark - cursor.data);
-    }
-    uint32_t list = json_find(j, auth, SLICE("rooms"));
-    for (uint32_t n = json_first(j, list); n != JSON_NONE; n = json_after(j, list, n)) {
-        buffer_add_text(&rooms, rooms.size ? "," : "");
-        buffer_add_slice(&rooms, json_string(j, n, &name));
-    }
-    client_set_resume(g->client, cursor, buffer_slice(&rooms));
-    buffer_finish(&scratch);
-    buffer_finish(&name);
-    buffer_finish(&rooms);
-}
 
 static void *on_connect(
     void *owner, struct sio_socket *s, struct slice namespace, const struct json *j, uint32_t auth)
@@ -394,10 +159,10 @@ static void *on_connect(
     engine_random_id(g->sid);
     struct client_settings settings = o->client;
     settings.lane = lane;
-    settings.transport = &transport_hooks;
+    settings.transport = &guest_transport_hooks;
     settings.allowance = engine_allowance(sio_link(s));
     g->client = client_create(&settings, &client_hooks, g, g);
-    take_resume(g, j, auth);
+    guest_take_resume(g, j, auth);
     struct buffer scratch = {0};
     struct slice token = json_string(j, json_find(j, auth, SLICE("token")), &scratch);
     if (token.size > 0)
@@ -440,22 +205,16 @@ static void on_writable(void *app)
     client_writable(g->client);
 }
 
-static void tell_cursor(struct guest *g, size_t (*get)(struct client *c, char out[CURSOR_TEXT_MAX + 1]))
-{
-    char cursor[CURSOR_TEXT_MAX + 1];
-    emit_cursor(g, (struct slice){cursor, get(g->client, cursor)});
-}
-
 static void on_leaving(void *app)
 {
-    tell_cursor(app, client_place_cursor);
+    guest_tell_cursor(app, client_place_cursor);
 }
 
 static void on_heartbeat(void *app)
 {
     struct guest *g = app;
     *g->cursor = '\0'; /* in any case: it may have been lost on the way */
-    tell_cursor(app, client_ping_cursor);
+    guest_tell_cursor(app, client_ping_cursor);
 }
 
 static void on_closed(void *app)
