@@ -1,44 +1,10 @@
-#include "causeway/grants.h"
+/* Who a user is, its automatic rooms, and what a change means. */
+#include "grants_internal.h"
 
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
-#include "causeway/rooms.h"
-
-#include "inquiry.h"
-#include "rules.h"
 
 #include <stdlib.h>
-
-enum phase { IDLE, ATTACHING, ATTACHED };
-
-/* A room that was asked for: not decided yet, or granted. */
-struct request {
-    struct request *next;
-    uint64_t tag; /* the caller's */
-    struct slice room;
-    struct inquiry inquiry;
-    bool granted;
-};
-
-struct grants {
-    struct lookups_user in_lookups;
-    struct lookups *lookups;
-    struct catalogue *catalogue;
-    uint16_t lane;
-    struct slice user;
-    size_t rooms_max;
-    struct grants_hooks hooks;
-    void *owner;
-    enum phase phase;
-    bool doubted;
-    bool stale;             /* what rests on the principal was asked under another catalogue */
-    struct inquiry who;     /* the principal's lookup */
-    struct rows *principal; /* held; what the inquiries below were made for; NULL: not known */
-    struct inquiry rules;   /* of the automatic rooms */
-    struct nameset sets[2];
-    struct nameset *rooms, *rooms_before; /* automatic ones; in `sets` */
-    struct request *requests;
-};
 
 static void review(struct lookups_user *u);
 
@@ -59,20 +25,9 @@ struct grants *grants_create(struct catalogue *c, const struct lane *lane, struc
     return g;
 }
 
-static void request_destroy(struct grants *g, struct request *request)
-{
-    inquiry_finish(&request->inquiry, g->lookups);
-    free((char *)request->room.data);
-    free(request);
-}
-
 static void forget_answers(struct grants *g)
 {
-    while (g->requests) {
-        struct request *next = g->requests->next;
-        request_destroy(g, g->requests);
-        g->requests = next;
-    }
+    requests_forget(g);
     inquiry_finish(&g->who, g->lookups);
     inquiry_finish(&g->rules, g->lookups);
     rows_release(g->principal);
@@ -92,7 +47,7 @@ void grants_destroy(struct grants *g)
     free(g);
 }
 
-static struct rules_walk walk_of(const struct grants *g, struct slice room)
+struct rules_walk grants_walk(const struct grants *g, struct slice room)
 {
     return (struct rules_walk){
         .catalogue = g->catalogue, .lane = g->lane, .user = g->user, .principal = g->principal, .room = room};
@@ -106,9 +61,9 @@ static void count_decision(struct slice pattern, const char *result, size_t by)
     buffer_finish(&rule);
 }
 
-static void count_room(const struct grants *g, struct slice room, const char *result)
+void grants_count_room(const struct grants *g, struct slice room, const char *result)
 {
-    struct rules_walk w = walk_of(g, room);
+    struct rules_walk w = grants_walk(g, room);
     count_decision(rules_pattern_of(&w), result, 1);
 }
 
@@ -116,7 +71,7 @@ static void count_room(const struct grants *g, struct slice room, const char *re
 
 static const struct slice NO_ROOM = {NULL, 0};
 
-static void ask(struct grants *g, struct inquiry *q, const struct rules_walk *w, const struct lookup *lookup)
+void grants_ask(struct grants *g, struct inquiry *q, const struct rules_walk *w, const struct lookup *lookup)
 {
     struct buffer key = {0};
     rules_key(w, lookup, &key);
@@ -125,7 +80,7 @@ static void ask(struct grants *g, struct inquiry *q, const struct rules_walk *w,
 }
 
 /* The rows of the rule's lookup; NULL when there are none to rely on. */
-static const struct rows *answer_of(const struct inquiry *q, const struct rules_walk *w)
+const struct rows *grants_answer(const struct inquiry *q, const struct rules_walk *w)
 {
     struct buffer key = {0};
     rules_key(w, w->rule->lookup, &key);
@@ -136,34 +91,10 @@ static const struct rows *answer_of(const struct inquiry *q, const struct rules_
 
 static void ask_automatic(struct grants *g)
 {
-    struct rules_walk w = walk_of(g, NO_ROOM);
+    struct rules_walk w = grants_walk(g, NO_ROOM);
     while (rules_next(&w)) {
         if (w.rule->lookup)
-            ask(g, &g->rules, &w, w.rule->lookup);
-    }
-}
-
-/* Does a rule hold by what is known so far? */
-static bool is_allowed(const struct grants *g, const struct request *request)
-{
-    struct rules_walk w = walk_of(g, request->room);
-    while (rules_next(&w)) {
-        if (!rules_with_agrees(&w))
-            continue;
-        if (!w.rule->lookup || rules_row_agrees(&w, answer_of(&request->inquiry, &w)))
-            return true;
-    }
-    return false;
-}
-
-static void ask_for_room(struct grants *g, struct request *request)
-{
-    if (is_allowed(g, request)) /* by a rule that needs no lookup */
-        return;
-    struct rules_walk w = walk_of(g, request->room);
-    while (rules_next(&w)) {
-        if (w.rule->lookup && rules_with_agrees(&w))
-            ask(g, &request->inquiry, &w, w.rule->lookup);
+            grants_ask(g, &g->rules, &w, w.rule->lookup);
     }
 }
 
@@ -183,12 +114,7 @@ static void take_principal(struct grants *g, struct rows *rows)
     g->rules = (struct inquiry){0};
     ask_automatic(g);
     inquiry_finish(&rules, g->lookups);
-    for (struct request *r = g->requests; r; r = r->next) {
-        struct inquiry before = r->inquiry;
-        r->inquiry = (struct inquiry){0};
-        ask_for_room(g, r);
-        inquiry_finish(&before, g->lookups);
-    }
+    requests_ask_anew(g);
 }
 
 static enum standing check_principal(struct grants *g, enum grants_outcome *why)
@@ -218,9 +144,9 @@ static bool collect_rooms(struct grants *g, bool count)
     g->rooms_before = g->rooms;
     g->rooms = before;
     nameset_clear(g->rooms);
-    struct rules_walk w = walk_of(g, NO_ROOM);
+    struct rules_walk w = grants_walk(g, NO_ROOM);
     while (rules_next(&w)) {
-        const struct rows *rows = w.rule->lookup ? answer_of(&g->rules, &w) : NULL;
+        const struct rows *rows = w.rule->lookup ? grants_answer(&g->rules, &w) : NULL;
         size_t had = g->rooms->count;
         if (!rules_add_rooms(&w, rows, g->rooms, g->rooms_max))
             return false;
@@ -264,28 +190,13 @@ void grants_attach(struct grants *g)
     g->phase = ATTACHING;
     g->in_lookups.known_until = UINT64_MAX;
     nameset_clear(g->rooms);
-    struct rules_walk w = walk_of(g, NO_ROOM);
-    ask(g, &g->who, &w, catalogue_principal(g->catalogue));
+    struct rules_walk w = grants_walk(g, NO_ROOM);
+    grants_ask(g, &g->who, &w, catalogue_principal(g->catalogue));
     if (use_state(g->who.uses[0]) != USE_WAITS) /* somebody else has the answer: decided later all the same */
         lookups_user_queue(g->lookups, &g->in_lookups);
 }
 
 /* --- changes --- */
-
-/* A lookup whose answer waits or failed keeps being asked as long as it is used. */
-static bool is_settled(const struct inquiry *q)
-{
-    return !inquiry_open(q) && !inquiry_any(q, USE_FAILED);
-}
-
-/* One good answer that says yes is enough for a room that was asked for. */
-static bool all_settled(const struct grants *g)
-{
-    bool settled = is_settled(&g->rules);
-    for (const struct request *r = g->requests; settled && r; r = r->next)
-        settled = !r->granted || is_settled(&r->inquiry) || is_allowed(g, r);
-    return settled;
-}
 
 static void set_doubt(struct grants *g, bool doubt)
 {
@@ -309,43 +220,19 @@ static enum grants_outcome why_over(const struct inquiry *q)
     return inquiry_any(q, USE_GONE) ? GRANTS_UNAVAILABLE : GRANTS_FORBIDDEN;
 }
 
-static bool is_requested(const struct grants *g, struct slice room)
-{
-    for (const struct request *r = g->requests; r; r = r->next) {
-        if (r->granted && slice_equal(r->room, room))
-            return true;
-    }
-    return false;
-}
-
-static void withdraw(struct grants *g, struct slice room, const struct inquiry *rests_on)
+void grants_withdraw(struct grants *g, struct slice room, const struct inquiry *rests_on)
 {
     enum grants_outcome why = why_over(rests_on);
-    count_room(g, room, why == GRANTS_UNAVAILABLE ? "unavailable" : "withdrawn");
+    grants_count_room(g, room, why == GRANTS_UNAVAILABLE ? "unavailable" : "withdrawn");
     g->hooks.withdrawn(g->owner, room, why);
-}
-
-static void withdraw_requested(struct grants *g)
-{
-    for (struct request **at = &g->requests; *at;) {
-        struct request *r = *at;
-        if (!r->granted || is_allowed(g, r)) {
-            at = &r->next;
-            continue;
-        }
-        *at = r->next;
-        if (!nameset_has(g->rooms, r->room) && !nameset_has(g->rooms_before, r->room))
-            withdraw(g, r->room, &r->inquiry);
-        request_destroy(g, r);
-    }
 }
 
 static void withdraw_automatic(struct grants *g)
 {
     const struct slice *names = nameset_names(g->rooms_before);
     for (size_t i = 0; i < g->rooms_before->count; i++) {
-        if (!nameset_has(g->rooms, names[i]) && !is_requested(g, names[i]))
-            withdraw(g, names[i], &g->rules);
+        if (!nameset_has(g->rooms, names[i]) && !requests_have(g, names[i]))
+            grants_withdraw(g, names[i], &g->rules);
     }
 }
 
@@ -356,7 +243,7 @@ static void grant_further(struct grants *g)
     size_t count = 0;
     for (size_t i = 0; i < g->rooms->count; i++) {
         if (!nameset_has(g->rooms_before, names[i]))
-            count_room(g, further[count++] = names[i], "allowed");
+            grants_count_room(g, further[count++] = names[i], "allowed");
     }
     if (count > 0)
         g->hooks.granted(g->owner, further, count, g->in_lookups.known_until);
@@ -370,106 +257,12 @@ static bool settle(struct grants *g)
         end(g, GRANTS_TOO_MANY);
         return false;
     }
-    withdraw_requested(g);
+    requests_withdraw(g);
     withdraw_automatic(g);
     grant_further(g);
     g->in_lookups.known_until = UINT64_MAX;
     set_doubt(g, false);
     return true;
-}
-
-/* --- requests --- */
-
-/* Can it be decided? Then also how. */
-static bool is_decidable(const struct grants *g, const struct request *request, enum grants_outcome *outcome)
-{
-    if (use_state(g->who.uses[0]) != USE_GOOD || use_rows(g->who.uses[0]) != g->principal)
-        return false;
-    const struct inquiry *q = &request->inquiry;
-    bool allowed = is_allowed(g, request);
-    *outcome = allowed                                                  ? GRANTS_ALLOWED
-               : inquiry_any(q, USE_FAILED) || inquiry_any(q, USE_GONE) ? GRANTS_UNAVAILABLE
-                                                                        : GRANTS_FORBIDDEN;
-    return allowed || !inquiry_open(q);
-}
-
-/* At the end: they are decided in the order in which they came. */
-static void add_request(struct grants *g, struct request *request)
-{
-    struct request **last = &g->requests;
-    while (*last)
-        last = &(*last)->next;
-    request->next = NULL;
-    *last = request;
-}
-
-static const char *const request_results[] = {
-    [GRANTS_ALLOWED] = "allowed",
-    [GRANTS_FORBIDDEN] = "forbidden",
-    [GRANTS_UNAVAILABLE] = "unavailable",
-};
-
-/* `request` is in no list. Nothing of g may be touched afterwards: the owner may destroy it. */
-static void decide(struct grants *g, struct request *request, enum grants_outcome outcome)
-{
-    uint64_t tag = request->tag;
-    struct slice room = {xstrndup(request->room.data, request->room.size), request->room.size};
-    if (outcome == GRANTS_ALLOWED && !is_requested(g, room)) {
-        request->granted = true;
-        add_request(g, request);
-    } else {
-        request_destroy(g, request);
-    }
-    count_room(g, room, request_results[outcome]);
-    g->hooks.decided(g->owner, room, outcome, tag);
-    free((char *)room.data);
-}
-
-/* Decides one request, and has itself called again for further ones: the owner may destroy g meanwhile. */
-static void decide_next(struct grants *g)
-{
-    for (struct request **at = &g->requests; *at; at = &(*at)->next) {
-        struct request *request = *at;
-        enum grants_outcome outcome;
-        if (request->granted || !is_decidable(g, request, &outcome))
-            continue;
-        *at = request->next;
-        lookups_user_queue(g->lookups, &g->in_lookups);
-        decide(g, request, outcome);
-        return;
-    }
-}
-
-void grants_request(struct grants *g, struct slice room, uint64_t tag)
-{
-    if (!g->principal || room.size > ROOM_NAME_MAX) {
-        g->hooks.decided(g->owner, room, g->principal ? GRANTS_FORBIDDEN : GRANTS_UNAVAILABLE, tag);
-        return;
-    }
-    struct request *request = xcalloc(1, sizeof *request);
-    request->tag = tag;
-    request->room = (struct slice){xstrndup(room.data, room.size), room.size};
-    ask_for_room(g, request);
-    enum grants_outcome outcome;
-    if (is_decidable(g, request, &outcome)) {
-        decide(g, request, outcome);
-        return;
-    }
-    add_request(g, request);
-}
-
-void grants_leave(struct grants *g, struct slice room)
-{
-    for (struct request **at = &g->requests; *at; at = &(*at)->next) {
-        struct request *r = *at;
-        if (!r->granted || !slice_equal(r->room, room))
-            continue;
-        *at = r->next;
-        request_destroy(g, r);
-        lookups_user_queue(g->lookups, &g->in_lookups); /* it may have been all that was in doubt */
-        lookups_review(g->lookups);
-        return;
-    }
 }
 
 /* --- another catalogue --- */
@@ -482,16 +275,15 @@ void grants_adopt(struct grants *g, struct catalogue *c, const struct lane *lane
         return;
     struct inquiry who = g->who;
     g->who = (struct inquiry){0};
-    struct rules_walk w = walk_of(g, NO_ROOM);
+    struct rules_walk w = grants_walk(g, NO_ROOM);
     g->in_lookups.renewing = true;
-    ask(g, &g->who, &w, catalogue_principal(c));
+    grants_ask(g, &g->who, &w, catalogue_principal(c));
     inquiry_finish(&who, g->lookups);
     g->stale = true;
     enum grants_outcome why;
     if (check_principal(g, &why) != STANDING_KNOWN) { /* asked when it is known */
         inquiry_finish(&g->rules, g->lookups);
-        for (struct request *r = g->requests; r; r = r->next)
-            inquiry_finish(&r->inquiry, g->lookups);
+        requests_drop_answers(g);
     }
     g->in_lookups.renewing = false;
     if (g->phase == ATTACHED)
@@ -522,11 +314,11 @@ static void review(struct lookups_user *u)
         end(g, why);
         return;
     }
-    if (standing == STANDING_OPEN || !all_settled(g))
+    if (standing == STANDING_OPEN || !inquiry_settled(&g->rules) || !requests_settled(g))
         set_doubt(g, true);
     else if (!settle(g))
         return;
-    decide_next(g);
+    requests_decide_next(g);
 }
 
 bool grants_is_automatic(const struct grants *g, struct slice room)
@@ -544,9 +336,6 @@ uint64_t grants_changed_since(const struct grants *g, uint64_t since_ms)
     uint64_t of_user = inquiry_changed_since(&g->who, g->lookups, since_ms);
     uint64_t least = inquiry_changed_since(&g->rules, g->lookups, since_ms);
     least = of_user < least ? of_user : least;
-    for (const struct request *r = g->requests; r; r = r->next) {
-        uint64_t of_room = inquiry_changed_since(&r->inquiry, g->lookups, since_ms);
-        least = of_room < least ? of_room : least;
-    }
-    return least;
+    uint64_t of_requests = requests_changed_since(g, since_ms);
+    return of_requests < least ? of_requests : least;
 }

@@ -47,6 +47,11 @@ bool inquiry_open(const struct inquiry *q)
     return inquiry_any(q, USE_WAITS) || inquiry_any(q, USE_DOUBTED);
 }
 
+bool inquiry_settled(const struct inquiry *q)
+{
+    return !inquiry_open(q) && !inquiry_any(q, USE_FAILED);
+}
+
 uint64_t inquiry_changed_since(const struct inquiry *q, const struct lookups *l, uint64_t since_ms)
 {
     uint64_t least = UINT64_MAX;

@@ -20,3 +20,5 @@ bool inquiry_any(const struct inquiry *q, enum use_state state);
 uint64_t inquiry_changed_since(const struct inquiry *q, const struct lookups *l, uint64_t since_ms);
 /* May another answer follow by itself? Then it is too early to say no, and a yes may be over. */
 bool inquiry_open(const struct inquiry *q);
+/* A lookup whose answer waits or failed keeps being asked as long as it is used: is there none? */
+bool inquiry_settled(const struct inquiry *q);
