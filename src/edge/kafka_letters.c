@@ -1,5 +1,6 @@
 /* The reading half: the consumer group, and what of it was judged and committed. */
 #include "kafka_letters_internal.h"
+#include "kafka_letters_places.h"
 
 #include "causeway/lock.h"
 #include "causeway/log.h"
@@ -14,9 +15,6 @@ enum {
     IDLE_WAIT_MS = 100,
     BATCH_MAX = 500,
     COMMIT_MS = 3000, /* at most so long after a record was judged and found good */
-    SEEK_MS = 5000,
-    COMMITTED_MS = 90000, /* longer than an open transaction of one who was killed */
-    COMMITTED_STEP_MS = 500,
     ADMIN_MS = 3000,
     ADMIN_LENIENT_MS = 1000, /* when it is likely that nobody answers */
     LOOK_MS = 5000,          /* between looks for a topic that is not there */
@@ -48,14 +46,12 @@ struct kafka_letters {
 
     /* the thread's */
     rd_kafka_t *consumer;
-    rd_kafka_topic_partition_list_t *owned; /* the offset is the next to be judged, or invalid */
-    int64_t *starts;                        /* by index of those: the first of this batch; -1: none */
-    int last;                               /* index that was looked up last */
-    bool moved;                             /* there is something to commit */
-    bool failed;                            /* a letter of this batch could not be given to the writer */
-    bool astray; /* it is not known where the group stands: the consumer is to be made anew */
-    bool there;  /* the topic of the letters exists */
-    bool making; /* ... or will in a moment */
+    struct letter_places places; /* of the partitions that this instance reads */
+    bool moved;                  /* there is something to commit */
+    bool failed;                 /* a letter of this batch could not be given to the writer */
+    bool astray;                 /* it is not known where the group stands: the consumer is to be made anew */
+    bool there;                  /* the topic of the letters exists */
+    bool making;                 /* ... or will in a moment */
     bool lenient;
     unsigned attempts; /* that failed, in a row */
     rd_kafka_resp_err_t told;
@@ -86,62 +82,13 @@ static void free_names(struct names *n)
     free(n);
 }
 
-/* --- where each partition stands --- */
+/* --- the end of a batch --- */
 
 static void own(struct kafka_letters *l, const rd_kafka_topic_partition_list_t *partitions)
 {
-    rd_kafka_topic_partition_list_destroy(l->owned);
-    l->owned =
-        partitions ? rd_kafka_topic_partition_list_copy(partitions) : rd_kafka_topic_partition_list_new(0);
-    l->starts = xrealloc(l->starts, ((size_t)l->owned->cnt + 1) * sizeof *l->starts);
-    for (int i = 0; i < l->owned->cnt; i++) {
-        l->owned->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
-        l->starts[i] = -1;
-    }
-    l->last = 0;
+    letter_places_own(&l->places, partitions);
     l->moved = l->failed = false;
 }
-
-/* Neighbours in a batch are mostly of one partition. */
-static int find(struct kafka_letters *l, const char *topic, int32_t partition)
-{
-    for (int i = 0; i < l->owned->cnt; i++) {
-        int at = (l->last + i) % l->owned->cnt;
-        const rd_kafka_topic_partition_t *p = &l->owned->elems[at];
-        if (p->partition == partition && strcmp(p->topic, topic) == 0)
-            return l->last = at;
-    }
-    return -1;
-}
-
-static void end_batch(struct kafka_letters *l)
-{
-    for (int i = 0; i < l->owned->cnt; i++)
-        l->starts[i] = -1;
-    l->failed = false;
-}
-
-/* What was judged since the batch began is judged again: its letters are not written. */
-static void rewind_batch(struct kafka_letters *l)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(l->owned->cnt);
-    for (int i = 0; i < l->owned->cnt; i++) {
-        rd_kafka_topic_partition_t *p = &l->owned->elems[i];
-        if (l->starts[i] < 0)
-            continue;
-        p->offset = l->starts[i];
-        rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset = p->offset;
-    }
-    rd_kafka_error_t *error = list->cnt > 0 ? rd_kafka_seek_partitions(l->consumer, list, SEEK_MS) : NULL;
-    l->astray = l->astray || error;
-    if (error)
-        rd_kafka_error_destroy(error);
-    for (int i = 0; i < list->cnt; i++)
-        l->astray = l->astray || list->elems[i].err;
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-/* --- the end of a batch --- */
 
 static void on_written(struct kafka_letters *l)
 {
@@ -169,7 +116,7 @@ static void on_failure(struct kafka_letters *l, const char *trouble)
 /* false: nothing of this batch was committed. */
 static bool commit_batch(struct kafka_letters *l)
 {
-    if (!l->failed && letter_writer_commit(l->writer, l->consumer, l->owned)) {
+    if (!l->failed && letter_writer_commit(l->writer, l->consumer, l->places.owned)) {
         on_written(l);
         return true;
     }
@@ -184,8 +131,9 @@ static void finish_batch(struct kafka_letters *l)
 {
     bool due = l->moved && kafka_clock_ms() >= l->commit_at;
     if ((l->failed || due || letter_writer_count(l->writer) > 0) && !commit_batch(l) && !l->astray)
-        rewind_batch(l);
-    end_batch(l);
+        l->astray = !letter_places_rewind(&l->places, l->consumer);
+    letter_places_end_batch(&l->places);
+    l->failed = false;
 }
 
 /* --- reading --- */
@@ -202,30 +150,10 @@ static void let_go(struct kafka_letters *l, bool lost)
     own(l, NULL);
 }
 
-/* Where the group stands in each of them, asked here and not left to librdkafka: up to 2.0.2, one
-   whose offset an open transaction holds back, while the assignment changes, it takes for one without any,
-   and begins at the oldest record; so letters would be written twice. false: not known. */
-static bool find_starts(struct kafka_letters *l, rd_kafka_topic_partition_list_t *partitions)
-{
-    uint64_t deadline = kafka_clock_ms() + COMMITTED_MS;
-    bool known = false;
-    while (!known && !atomic_load(&l->stopping) && kafka_clock_ms() < deadline) {
-        known = !rd_kafka_committed(l->consumer, partitions, COMMITTED_STEP_MS);
-        for (int i = 0; i < partitions->cnt; i++)
-            known = known && !partitions->elems[i].err;
-        if (!known)
-            (void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-    }
-    for (int i = 0; i < partitions->cnt; i++)
-        if (partitions->elems[i].offset < 0)
-            partitions->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
-    return known;
-}
-
 static void take_over(struct kafka_letters *l, rd_kafka_topic_partition_list_t *partitions)
 {
     l->attempts = 0;
-    if (find_starts(l, partitions)) {
+    if (letter_places_ask(l->consumer, partitions, &l->stopping)) {
         own(l, partitions);
         (void)rd_kafka_assign(l->consumer, partitions);
     } else {
@@ -244,7 +172,7 @@ static void on_rebalance(
         let_go(l, rd_kafka_assignment_lost(client));
         (void)rd_kafka_assign(client, NULL);
     }
-    log_info("kafka", "dead letters: this instance reads %d partitions", l->owned->cnt);
+    log_info("kafka", "dead letters: this instance reads %d partitions", l->places.owned->cnt);
 }
 
 static void on_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
@@ -278,13 +206,11 @@ static void take(struct kafka_letters *l, const rd_kafka_message_t *m)
         l->told = m->err;
         return;
     }
-    int at = find(l, rd_kafka_topic_name(m->rkt), m->partition);
+    int at = letter_places_find(&l->places, rd_kafka_topic_name(m->rkt), m->partition);
     if (at < 0) /* of a partition that was let go */
         return;
     judge(l, m);
-    if (l->starts[at] < 0)
-        l->starts[at] = m->offset;
-    l->owned->elems[at].offset = m->offset + 1;
+    letter_places_note(&l->places, at, m->offset);
     if (!l->moved && !l->failed)
         l->commit_at = kafka_clock_ms() + COMMIT_MS;
     l->moved = true;
@@ -365,7 +291,7 @@ static void close_consumer(struct kafka_letters *l)
 {
     if (!l->consumer)
         return;
-    bool brief = l->owned->cnt == 0 && atomic_load(&l->stopping);
+    bool brief = l->places.owned->cnt == 0 && atomic_load(&l->stopping);
     uint64_t deadline = kafka_clock_ms() + (brief ? CLOSE_BRIEF_MS : CLOSE_MS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(l->consumer);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(l->consumer, queue);
@@ -441,16 +367,7 @@ static void measure_lag(struct kafka_letters *l)
     if (now < l->lag_at || !l->consumer)
         return;
     l->lag_at = now + LAG_MS;
-    int64_t lag = 0;
-    for (int i = 0; i < l->owned->cnt; i++) {
-        const rd_kafka_topic_partition_t *p = &l->owned->elems[i];
-        int64_t low = 0, high = -1;
-        if (p->offset >= 0 &&
-            !rd_kafka_get_watermark_offsets(l->consumer, p->topic, p->partition, &low, &high) &&
-            high > p->offset)
-            lag += high - p->offset;
-    }
-    metric_set(l->lag, lag);
+    metric_set(l->lag, letter_places_lag(&l->places, l->consumer));
 }
 
 static void report(struct kafka_letters *l)
@@ -459,7 +376,7 @@ static void report(struct kafka_letters *l)
     bool ready = l->there && l->attempts == 0;
     if (ready)
         (void)snprintf(detail, sizeof detail, "topic %s, this instance reads %d partition%s", l->topic,
-            l->owned->cnt, l->owned->cnt == 1 ? "" : "s");
+            l->places.owned->cnt, l->places.owned->cnt == 1 ? "" : "s");
     else
         (void)snprintf(detail, sizeof detail, "%s", *l->trouble ? l->trouble : "connecting");
     lock_take(&l->lock);
@@ -547,7 +464,7 @@ struct kafka_letters *kafka_letters_create(const struct kafka_settings *settings
     l->group = xstrndup(how->group, strlen(how->group));
     l->lenient = how->lenient;
     l->topics = copy_names(how->topics, how->topic_count);
-    l->owned = rd_kafka_topic_partition_list_new(0);
+    letter_places_own(&l->places, NULL);
     l->conf = consumer_conf(l, settings);
     create_writer(l, settings);
     l->failures = metric_get(METRIC_DEAD_LETTER_FAILURES);
@@ -571,11 +488,10 @@ void kafka_letters_destroy(struct kafka_letters *l)
     kafka_letters_stop(l);
     (void)pthread_join(l->thread, NULL);
     letter_writer_destroy(l->writer);
-    rd_kafka_topic_partition_list_destroy(l->owned);
+    letter_places_finish(&l->places);
     rd_kafka_conf_destroy(l->conf);
     free_names(l->topics);
     free_names(l->next);
-    free(l->starts);
     free(l->topic);
     free(l->group);
     lock_finish(&l->lock);
