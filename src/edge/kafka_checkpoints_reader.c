@@ -1,6 +1,7 @@
 /* Reads checkpoints for all who ask. A fetch brings thousands of them, so everything that comes by is kept,
    whoever asks meanwhile is served by the same fetch, and a fetch begins a little before what is asked for:
    cursors that come back together are of about the same age. */
+#include "kafka_checkpoints_client.h"
 #include "kafka_checkpoints_internal.h"
 
 #include "causeway/lock.h"
@@ -13,7 +14,6 @@
 
 enum {
     PATIENCE_MS = 8000,
-    ANSWER_MS = 1000,
     SILENCE_MS = 1500, /* of a fetch, before watermarks are asked for again */
     DOUBT_MS = 1000,   /* before an offset beyond the end is believed to be that */
     RETRY_MS = 100,
@@ -23,7 +23,6 @@ enum {
     AT_HAND_MAX = 8192, /* records taken without waiting, after the last that was asked for */
     NEWEST_SPAN = 32,   /* how far before the end the newest is looked for at first, and then */
     NEWEST_GROWTH = 16, /* so many times as far */
-    RENEW_AFTER_MS = 60000,
 };
 
 struct question {
@@ -44,18 +43,12 @@ struct learnt {
 };
 
 struct checkpoint_reader {
-    rd_kafka_conf_t *conf;
-    rd_kafka_t *client; /* NULL: none at the moment */
-    rd_kafka_topic_t *handle;
-    rd_kafka_queue_t *queue;
-    char *topic;
+    struct checkpoint_client client;
     struct checkpoint_cache *cache;
     int64_t end;            /* of the topic, as far as was heard */
     uint64_t shrunk_since;  /* 0: it did not */
     struct question **open; /* not answered yet; by offset while fetching */
     size_t open_count, open_capacity;
-    uint64_t unanswered_since; /* 0: brokers answer */
-    bool fatal;
     pthread_t thread;
     atomic_bool stopping;
     struct metric *fetches;
@@ -136,8 +129,8 @@ void checkpoint_reader_learn(struct checkpoint_reader *r, int64_t offset, struct
 
 static void forget(struct checkpoint_reader *r, int64_t end)
 {
-    log_warn(
-        "kafka", "topic %s was made again or truncated end=%" PRId64 " was=%" PRId64, r->topic, end, r->end);
+    log_warn("kafka", "topic %s was made again or truncated end=%" PRId64 " was=%" PRId64, r->client.topic,
+        end, r->end);
     checkpoint_cache_clear(r->cache);
     r->end = end;
     r->shrunk_since = 0;
@@ -230,60 +223,6 @@ static void give_up_overdue(struct checkpoint_reader *r, bool all)
     close_gaps(r);
 }
 
-/* --- the handle of librdkafka --- */
-
-static void on_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
-{
-    struct checkpoint_reader *r = opaque;
-    (void)client;
-    log_debug("kafka", "reading checkpoints: %s", reason);
-    r->fatal |= error == RD_KAFKA_RESP_ERR__FATAL;
-}
-
-static void close_client(struct checkpoint_reader *r)
-{
-    if (!r->client)
-        return;
-    rd_kafka_topic_destroy(r->handle);
-    rd_kafka_queue_destroy(r->queue);
-    rd_kafka_destroy(r->client);
-    r->client = NULL;
-}
-
-static bool open_client(struct checkpoint_reader *r)
-{
-    char text[512];
-    bool hopeless = r->unanswered_since && kafka_clock_ms() - r->unanswered_since > RENEW_AFTER_MS;
-    if (r->fatal || hopeless)
-        close_client(r);
-    if (r->client)
-        return true;
-    r->client = kafka_client_create(RD_KAFKA_CONSUMER, r->conf, text, sizeof text);
-    if (!r->client) {
-        log_error("kafka", "librdkafka does not start: %s", text);
-        return false;
-    }
-    r->fatal = false;
-    r->unanswered_since = 0;
-    r->queue = rd_kafka_queue_new(r->client);
-    r->handle = rd_kafka_topic_new(r->client, r->topic, NULL);
-    CHECK(r->handle); /* the name was tried when the writer started */
-    return true;
-}
-
-static bool ask_ends(struct checkpoint_reader *r, struct kafka_ends *ends)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, r->topic, 0);
-    rd_kafka_resp_err_t error = kafka_ends_ask(r->client, list, ANSWER_MS, ends);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (!kafka_unanswered(error))
-        r->unanswered_since = 0;
-    else if (!r->unanswered_since)
-        r->unanswered_since = kafka_clock_ms();
-    return !error && ends->low >= 0 && ends->high >= 0;
-}
-
 /* --- fetching --- */
 
 struct fetch {
@@ -351,14 +290,14 @@ static void fetch(struct checkpoint_reader *r, struct fetch *f, int64_t start, i
     qsort(r->open, r->open_count, sizeof(struct question *), by_offset);
     pass(r, f, start);
     metric_add(r->fetches, 1);
-    if (rd_kafka_consume_start_queue(r->handle, 0, start, r->queue) != 0)
+    if (rd_kafka_consume_start_queue(r->client.partition, 0, start, r->client.queue) != 0)
         return;
     uint64_t heard = kafka_clock_ms();
     size_t beyond = 0;
     bool more = true;
     while (more && beyond < AT_HAND_MAX && !atomic_load(&r->stopping)) {
         bool awaited = awaits(r, f, high);
-        rd_kafka_message_t *m = rd_kafka_consume_queue(r->queue, awaited ? RETRY_MS : 0);
+        rd_kafka_message_t *m = rd_kafka_consume_queue(r->client.queue, awaited ? RETRY_MS : 0);
         beyond += !awaited;
         if (m) {
             more = take(r, f, m);
@@ -369,10 +308,10 @@ static void fetch(struct checkpoint_reader *r, struct fetch *f, int64_t start, i
             more = awaited && kafka_clock_ms() - heard < SILENCE_MS;
             if (more) /* librdkafka before 2.2 sleeps for a second when its queue was full; a question wakes
                          it */
-                (void)ask_ends(r, &ends);
+                (void)checkpoint_client_ends(&r->client, &ends);
         }
     }
-    (void)rd_kafka_consume_stop(r->handle, 0);
+    (void)rd_kafka_consume_stop(r->client.partition, 0);
     close_gaps(r);
 }
 
@@ -459,10 +398,10 @@ static int64_t find_target(const struct checkpoint_reader *r, const struct kafka
 static void serve(struct checkpoint_reader *r)
 {
     struct kafka_ends ends;
-    if (!open_client(r))
+    if (!checkpoint_client_open(&r->client))
         return;
-    (void)rd_kafka_poll(r->client, 0);
-    if (!ask_ends(r, &ends))
+    (void)rd_kafka_poll(r->client.handle, 0);
+    if (!checkpoint_client_ends(&r->client, &ends))
         return;
     set_end(r, ends.high);
     judge(r, &ends);
@@ -497,30 +436,17 @@ static void *run(void *argument)
     }
     take_inbox(r);
     give_up_overdue(r, true);
-    close_client(r);
+    checkpoint_client_close(&r->client);
     return NULL;
 }
 
 /* --- life --- */
 
-static rd_kafka_conf_t *make_conf(const struct kafka_settings *settings, struct checkpoint_reader *r)
-{
-    char fault[512];
-    rd_kafka_conf_t *conf = kafka_conf_create(RD_KAFKA_CONSUMER, settings, fault, sizeof fault);
-    CHECK(conf);
-    kafka_conf_force(conf, "enable.partition.eof", "true");
-    kafka_conf_force(conf, "queued.max.messages.kbytes", "8192");
-    rd_kafka_conf_set_opaque(conf, r);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    return conf;
-}
-
 struct checkpoint_reader *checkpoint_reader_create(
     const struct kafka_settings *settings, const char *topic, size_t cache_bytes)
 {
     struct checkpoint_reader *r = xcalloc(1, sizeof *r);
-    r->conf = make_conf(settings, r);
-    r->topic = xstrdup(topic);
+    checkpoint_client_init(&r->client, settings, topic);
     r->cache = checkpoint_cache_create(cache_bytes);
     r->fetches = metric_get(METRIC_CHECKPOINT_FETCHES);
     r->last = &r->first;
@@ -545,10 +471,9 @@ void checkpoint_reader_destroy(struct checkpoint_reader *r)
     lock_give(&r->lock);
     (void)pthread_join(r->thread, NULL);
     checkpoint_cache_destroy(r->cache);
-    rd_kafka_conf_destroy(r->conf);
+    checkpoint_client_finish(&r->client);
     (void)pthread_cond_destroy(&r->asked);
     lock_finish(&r->lock);
     free(r->open);
-    free(r->topic);
     free(r);
 }
