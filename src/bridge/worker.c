@@ -244,6 +244,20 @@ static struct sio *create_sio(struct worker *w, const struct client_settings *cl
     return sio_create(w->loop, client, &settings, &sio_hooks, w);
 }
 
+static struct ws *create_ws(struct worker *w, const struct client_settings *client)
+{
+    const struct config *config = w->bridge->config;
+    struct ws_settings settings = {
+        .message_max = (size_t)config->message_max_bytes,
+        .ping_ms = (uint64_t)config->ping_interval * 1000,
+        .life_ms = (uint64_t)config->life_timeout * 1000,
+        .auth_ms = (uint64_t)config->auth_timeout * 1000,
+        .hold_ms = (uint64_t)config->hold_timeout * 1000,
+        .origins = config->frontend_url,
+    };
+    return ws_create(w->loop, client, &settings, &ws_hooks, w);
+}
+
 void worker_create(struct worker *w, struct bridge *b)
 {
     const struct config *config = b->config;
@@ -273,17 +287,9 @@ void worker_create(struct worker *w, struct bridge *b)
         .expiry_warning_ms = config->jwt_expiry_warning * 1000,
         .backfill_ms = (uint64_t)config->grants_backfill * 1000,
     };
-    struct ws_settings settings = {
-        .message_max = (size_t)config->message_max_bytes,
-        .ping_ms = (uint64_t)config->ping_interval * 1000,
-        .life_ms = (uint64_t)config->life_timeout * 1000,
-        .auth_ms = (uint64_t)config->auth_timeout * 1000,
-        .hold_ms = (uint64_t)config->hold_timeout * 1000,
-        .origins = config->frontend_url,
-    };
-    w->ws = ws_create(w->loop, &client, &settings, &ws_hooks, w);
+    w->ws = create_ws(w, &client);
     w->sio = create_sio(w, &client);
-    w->front = front_create(w->loop, settings.auth_ms, &front_hooks, w);
+    w->front = front_create(w->loop, (uint64_t)config->auth_timeout * 1000, &front_hooks, w);
     front_set_limits(w->front, b->limits, config->trusted_proxies);
     w->drain_task.run = on_drain;
     w->count_timer.on_due = on_count;
