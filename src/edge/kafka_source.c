@@ -177,15 +177,17 @@ static void notice_standstill(struct kafka_source *s)
     s->turn_at = now;
 }
 
-static void hand_on(struct kafka_source *s, struct kafka_topic *t, const rd_kafka_message_t *m)
+static bool hand_on(struct kafka_source *s, struct kafka_topic *t, const rd_kafka_message_t *m)
 {
     if (t->left || !kafka_topic_accept(t, m, kafka_message_time(m)))
-        return;
+        return false;
     kafka_message_record(m, slice_of(t->name), &s->record);
     s->reader.hooks.record(s->reader.owner, &s->record);
+    return true;
 }
 
-static void take(struct kafka_source *s, rd_kafka_message_t *m)
+/* true: it was a record, and was handed on. */
+static bool take(struct kafka_source *s, rd_kafka_message_t *m)
 {
     struct kafka_topic *t = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
     if (kafka_alarm_rung(&s->alarm))
@@ -194,25 +196,27 @@ static void take(struct kafka_source *s, rd_kafka_message_t *m)
         CHECK(t); /* every handle was made by kafka_topic_attach */
         set_reached(s, true);
         s->last_record_at = kafka_clock_ms();
-        hand_on(s, t, m);
-    } else if (t && !t->left) {
-        kafka_topic_on_error(t, m, kafka_clock_ms());
-    } else if (!t) {
-        on_error(s->reader.client, m->err, rd_kafka_message_errstr(m), s);
+        return hand_on(s, t, m);
     }
+    if (t && !t->left)
+        kafka_topic_on_error(t, m, kafka_clock_ms());
+    else if (!t)
+        on_error(s->reader.client, m->err, rd_kafka_message_errstr(m), s);
+    return false;
 }
 
 /* One by one: the batch calls of librdkafka lose messages around pauses and restarts. */
 static void read_batch(struct kafka_source *s, int wait_ms)
 {
     size_t taken = 0;
+    bool any = false;
     rd_kafka_message_t *m = rd_kafka_consume_queue(s->reader.queue, wait_ms);
     while (m) {
-        take(s, m);
+        any |= take(s, m);
         rd_kafka_message_destroy(m);
         m = ++taken < s->batch_max ? rd_kafka_consume_queue(s->reader.queue, 0) : NULL;
     }
-    if (taken > 0)
+    if (any)
         s->reader.hooks.batch_done(s->reader.owner);
 }
 

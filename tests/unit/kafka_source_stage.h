@@ -16,13 +16,16 @@ int64_t now_ms(void);
 /* A moment. */
 void step(void);
 
-/* Polls until the condition holds; fails the test when it does not come true. */
+/* Polls until the condition holds; fails the test when it does not come true. What holds for a moment only,
+   such as a state that is told, counts. */
 #define AWAIT(condition)                                                                                     \
     do {                                                                                                     \
-        int64_t until = now_ms() + PATIENCE_MS;                                                              \
-        while (!(condition) && now_ms() < until)                                                             \
+        int64_t until_ = now_ms() + PATIENCE_MS;                                                             \
+        bool holds_ = (condition);                                                                           \
+        for (; !holds_ && now_ms() < until_; holds_ = (condition))                                           \
             step();                                                                                          \
-        assert_true(condition);                                                                              \
+        if (!holds_)                                                                                         \
+            fail_msg("in vain: %s", #condition);                                                             \
     } while (0)
 
 struct seen {

@@ -28,10 +28,12 @@ static void step(void)
 
 #define AWAIT(condition)                                                                                     \
     do {                                                                                                     \
-        int64_t until = now_ms() + PATIENCE_MS;                                                              \
-        while (!(condition) && now_ms() < until)                                                             \
+        int64_t until_ = now_ms() + PATIENCE_MS;                                                             \
+        bool holds_ = (condition);                                                                           \
+        for (; !holds_ && now_ms() < until_; holds_ = (condition))                                           \
             step();                                                                                          \
-        assert_true(condition);                                                                              \
+        if (!holds_)                                                                                         \
+            fail_msg("in vain: %s", #condition);                                                             \
     } while (0)
 
 static struct kafka_mock *mock;

@@ -3,6 +3,8 @@
 
 #include "causeway/metrics.h"
 
+#include <time.h>
+
 /* --- records --- */
 
 static void a_record_arrives_as_it_was_published(void **state)
@@ -103,6 +105,27 @@ static void a_batch_ends_after_records_only_and_is_never_longer_than_asked(void 
     stage_close(&st);
 }
 
+/* After a standstill of the process the last record comes once more, as a proof, and is not handed on. */
+static void a_batch_without_a_record_is_none(void **state)
+{
+    struct stage st;
+    (void)state;
+    stage_open(&st, 1);
+    stage_read(&st, st.topic, NULL);
+    AWAIT(ready(&st));
+    atomic_store(&st.collector.blocked, true);
+    publish_numbers(&st, st.topic, 0, 0, 1);
+    (void)nanosleep(&(struct timespec){.tv_sec = 3, .tv_nsec = 300000000}, NULL);
+    atomic_store(&st.collector.blocked, false);
+    AWAIT(collected(&st.collector) == 1);
+    (void)nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 500000000}, NULL); /* so that it comes alone */
+    publish_numbers(&st, st.topic, 0, 1, 2);
+    AWAIT(collected(&st.collector) == 2);
+    assert_complete(&st, st.topic, 1, 0, 2);
+    assert_int_equal(st.collector.empty_batches, 0);
+    stage_close(&st);
+}
+
 static void reading_begins_at_the_head(void **state)
 {
     struct stage st;
@@ -154,6 +177,7 @@ int main(void)
         cmocka_unit_test(null_and_empty_stay_apart),
         cmocka_unit_test(all_partitions_of_all_topics_arrive_in_partition_order),
         cmocka_unit_test(a_batch_ends_after_records_only_and_is_never_longer_than_asked),
+        cmocka_unit_test(a_batch_without_a_record_is_none),
         cmocka_unit_test(reading_begins_at_the_head),
         cmocka_unit_test(publishing_says_why_it_failed),
     };
