@@ -119,11 +119,10 @@ test('a client that hears nothing resumes from the cursor that came with its pin
   await fill(noise, { size: 10, fields: { user_id: OTHER_BUYER } });
   const witness = await connect(bridge, { user: ADMIN, query: { cursor: event.cursor } });
   await haveAll(witness, noise.at(-1));
-  before.read = before.messages.length;
-  const { cursor, ...rest } = await before.expect('cursor');
+  // Its loop comes to what it hears nothing of in its own time, which need not be the witness's.
+  const { cursor, ...rest } = await before.expect((m) => m.type === 'cursor' && m.cursor !== event.cursor, LONG);
   assert.deepEqual(rest, { type: 'cursor' });
   assert.match(cursor, /^[A-Za-z0-9_-]{1,64}$/);
-  assert.notEqual(cursor, event.cursor);
   before.terminate();
   const [missed] = nextIds(1);
   await placeOrder(world, { id: missed });

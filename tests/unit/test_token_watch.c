@@ -175,13 +175,15 @@ static void keys_that_cannot_be_fetched_are_a_matter_of_readiness(void **state)
 static void keys_are_trusted_for_a_lease_only(void **state)
 {
     (void)state;
-    struct fixture x = {.config = {.jwks_refresh = 1, .jwks_lease = 20}};
+    struct fixture x = {.config = {.jwks_refresh = 1, .jwks_lease = 50}};
     publish("0");
     create(&x, "", true);
     wait_until(is_ready(&x, ""));
     atomic_store(&server.manner, STATUS_500);
     wait_until(is_ready(&x, "500"));
-    assert_int_equal(status_of(x.verifier, 0), TOKEN_OK);
+    enum token_status within = status_of(x.verifier, 0);
+    assert_true(
+        within == TOKEN_OK || is_unready(&x, "500")); /* a busy machine may have let the lease go by */
     wait_until(is_unready(&x, "500"));
     assert_int_equal(status_of(x.verifier, 0), TOKEN_KEY);
     publish("0");
