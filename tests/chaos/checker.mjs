@@ -29,7 +29,7 @@ export const RULES = {
   'key-order': 'first receipts of a key do not ascend',
   'repeat-unmarked': 'a repeat carries neither redelivered nor backfill',
   'repeat-unmarked-tail': 'so does one of what came after the last cursor before a cut',
-  'not-exact': 'a cursor led back past what was delivered, on the instance that minted it',
+  'not-exact': 'a cursor led back past what was delivered, though it had room for all',
   'late-partition': 'a new partition was not read in time',
   late: 'somebody had not caught up in time after the faults were healed',
   'cursor-missing': 'connected came without a cursor',
@@ -45,7 +45,9 @@ export const DEFAULTS = {
   catchUp: 30_000, // ms after healing
   newPartition: 10_000, // ms until a new partition is read
   cursorSilence: 5_000, // ms of events without a cursor
-  exactRecords: Infinity, // a cursor is exact as long as no more than so many events were produced since
+  exactRecords: Infinity, // a cursor is exact where it was minted, as long as no more than so many events were produced since
+  exactParts: 0, // ... and everywhere, as long as there are no more partitions
+  newsMs: 20_000, // what has begun so lately, not everybody may know
   recreatedGap: true,
   evidence: 5, // violations shown per rule
 };
@@ -161,6 +163,14 @@ class Judgement {
   // How many events were begun between two moments.
   producedBetween(from, to) {
     return lowerBound(this.events.invoked, this.events.count, to) - lowerBound(this.events.invoked, this.events.count, from);
+  }
+
+  // Of a partition or a life that has just begun, a checkpoint may not know.
+  isExactAnywhere(minted, used) {
+    const isNews = (time) => time > minted - this.options.newsMs * TICKS && time <= used;
+    const born = (this.born ?? []).map(({ time }) => time);
+    const parts = this.partCount - born.filter((time) => time > used).length;
+    return parts <= this.options.exactParts && ![...born, ...[...this.lives.values()].flat()].some(isNews);
   }
 
   where(part, life, offset) {

@@ -4,7 +4,7 @@ import { Events, FLAG, KIND, NONE, Rows, STATE, TICKS, Truth } from './history.m
 import { random } from './random.mjs';
 
 const { REDELIVERED, BACKFILL, CURSOR } = FLAG;
-const PARTITIONS = 3;
+export const PARTITIONS = 3;
 const GROUPS = [0, 1, 2];
 const BOARDS = [3, 4];
 const ROOM_NAMES = ['group-0', 'group-1', 'group-2', 'board:3', 'board:4'];
@@ -12,7 +12,8 @@ const EVERY = 10; // ms between events
 
 /* options: count, hop (clients change instances), kill (instance 0 starts anew half way), recreate (topic deleted and
    made again at a third), trim (records deleted at two thirds), cold (what Kafka does not hold any more nobody else holds),
-   quiet (nobody is cut), bare (replayed events are not marked when the cursor is exact). */
+   quiet (nobody is cut), bare (replayed events are not marked when the cursor is exact), sharp (cursors are exact everywhere),
+   born (a partition begins with the run). */
 export function makeRun(seed, options = {}) {
   return new Model(seed, { count: 300, hop: true, ...options }).run();
 }
@@ -33,7 +34,7 @@ class Model {
     this.makeServers();
     const clients = [0, 1, 2, 3].map((number) => this.client(number));
     const heals = [{ time: this.end * TICKS, until: NONE, strict: true }];
-    return { events: this.events, records: this.records, lives: this.lives, removals: this.removals, heals, clients };
+    return { events: this.events, records: this.records, lives: this.lives, removals: this.removals, heals, clients, born: this.options.born && [{ part: PARTITIONS - 1, time: 0 }] };
   }
 
   produce() {
@@ -99,10 +100,11 @@ class Model {
 
   // Where `server` enters for a cursor, and up to where its events may be repeats.
   enter(server, cursor) {
-    if (cursor.server === server) return { from: cursor.position, doubtful: cursor.position };
-    const had = new Set(cursor.server.order.slice(0, cursor.position));
+    if (cursor.server === server && !cursor.had) return { from: cursor.position, doubtful: cursor.position };
+    const had = new Set([...cursor.server.order.slice(0, cursor.position), ...(cursor.had ?? [])]);
     let from = 0;
     while (from < server.order.length && had.has(server.order[from])) from++;
+    if (this.options.sharp) return { from, doubtful: from, had };
     let doubtful = from;
     server.order.forEach((record, i) => { if (had.has(record)) doubtful = Math.max(doubtful, i + 1); });
     return { from: Math.max(0, from - this.rng.below(9)), doubtful };
@@ -202,15 +204,21 @@ class Visit {
     this.live(main, head, until);
   }
 
-  replay(main, { from, doubtful }, head, sends) {
+  replay(main, { from, doubtful, had }, head, sends) {
+    this.had = had;
     for (let i = from; i < head; i++) {
       this.deliver(i, main, i < doubtful || !this.model.options.bare ? REDELIVERED : 0);
-      if (i % 5 === 0 && i >= doubtful) this.push(KIND.CURSOR, { flags: CURSOR, cursor: { server: this.server, position: i + 1 } });
+      if (i % 5 === 0 && i >= doubtful) this.push(KIND.CURSOR, { flags: CURSOR, cursor: this.cursorAt(i + 1) });
     }
     // A cursor of its own only where it covers what the one that was sent covered.
-    const cursor = head >= doubtful ? { flags: CURSOR, cursor: { server: this.server, position: head } } : {};
+    const cursor = head >= doubtful ? { flags: CURSOR, cursor: this.cursorAt(head) } : {};
     if (sends) this.push(KIND.RESUMED, cursor);
     this.doubtful = doubtful;
+  }
+
+  // `had`: what this client had elsewhere already.
+  cursorAt(position) {
+    return { server: this.server, position, had: this.had };
   }
 
   resumeByMessage(head) {
@@ -267,10 +275,10 @@ class Visit {
     }
     if (record.removed <= this.time && record.removed <= server.from && record.life === this.lives[record.part]) return this.trimmed(record);
     if (record.removed <= this.time && !(flags & CURSOR) && this.model.options.cold) return this.trimmed(record);
-    if (!record.rooms.some((room) => rooms.has(room))) return undefined;
+    if (!record.rooms.some((room) => rooms.has(room)) || (this.had?.has(record) && !(flags & BACKFILL))) return undefined;
     this.time += 0.1;
     const fields = { flags, part: record.part, a: record.n, b: record.offset, c: record.id, d: record.hash, record };
-    if (flags & CURSOR) fields.cursor = { server, position: i + 1 };
+    if (flags & CURSOR) fields.cursor = this.cursorAt(i + 1);
     client.got ??= true;
     return this.push(KIND.EVENT, fields);
   }
@@ -325,5 +333,5 @@ function packClient(client) {
     const c = row.kind === KIND.GAP ? note(row.reason) : [KIND.ERROR, KIND.CLOSE].includes(row.kind) ? note(row.text) : row.kind === KIND.EVENT ? row.c : indexes.get(row.cursorRow) ?? NONE;
     rows.push(row.kind, row.flags ?? 0, row.part ?? 0, Math.round(row.time * TICKS), row.a ?? 0, row.b ?? 0, c, row.d ?? 0);
   }
-  return { name: client.name, automatic: client.automatic, requested: client.requested, rows: () => rows.all(), notes: () => notes };
+  return { name: client.name, anonymous: client.anonymous, automatic: client.automatic, requested: client.requested, rows: () => rows.all(), notes: () => notes };
 }

@@ -7,7 +7,7 @@ export function report({ ok, violations, counts, summary: s }) {
   const lines = [
     `events       ${s.events} begun, ${s.acknowledged} acknowledged, ${s.records} in the topics`,
     `deliveries   ${s.deliveries} to ${s.clients} clients: ${s.firsts} first receipts, ${s.repeats} repeats `
-      + `(${s.repeatsRedelivered} redelivered, ${s.repeatsBackfill} backfill, ${s.repeatsAnonymous} on Socket.IO, ${s.repeatsFresh} after a connect without a cursor), ${s.markedButFirst} marked but first`,
+      + `(${s.repeatsRedelivered} redelivered, ${s.repeatsBackfill} backfill, ${s.repeatsAnonymous} on Socket.IO, ${s.repeatsFresh} after a connect without a cursor), ${s.markedButFirst} marked but first, ${s.beforeStart} before the start`,
     `connections  ${s.connects}: ${s.resumes} resumed by query (${s.exactResumes} must be exact), ${s.resumeMessages} by message, `
       + `${s.joinsWithCursor} joins with a cursor, ${s.resumed} resumed to the end; closes: ${list(s.closes)}; errors: ${list(s.errors)}`,
     `gaps         ${list(s.gaps)}; ${s.declaredLost} events declared lost`,

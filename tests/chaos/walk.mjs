@@ -69,10 +69,14 @@ export class ClientWalk {
     const repeated = resumes && (this.words[cursorRow * WORDS] & 0xff) === KIND.CONNECTED && carrier.cursorRow !== NONE;
     const minted = repeated ? carrier.minted : { by: carrier, time: resumes ? this.placeOf(cursorRow, carrier) : 0 };
     const same = resumes && minted.by.instance === instance && minted.by.incarnation === incarnation;
-    const exact = same && run.producedBetween(minted.time, this.time) <= run.options.exactRecords;
+    // By its position, when all was walked where it was minted; else by its offsets, wherever there was room for them. Those of
+    // Socket.IO stand behind a batch, and may be short of it: after a reconnect an event may come twice (docs/SOCKETIO.md).
+    const placed = same && minted.by.placed && run.producedBetween(minted.time, this.time) <= run.options.exactRecords;
+    const exact = placed || (resumes && !this.client.anonymous && run.isExactAnywhere(minted.time, this.time));
     this.connection = {
       row: this.row, time: this.time, instance, incarnation, cursorRow, minted, exact, last: new Map(), resumed: false, asked: resumes, sides: 0,
       walks: new Map(), // what began at a cursor and is not over: 'resume' or a room -> row of the cursor
+      placed: placed || !resumes, joins: new Set(),
       tails: resumes ? this.tailsOf(carrier, cursorRow, repeated) : [],
       root: resumes ? carrier.root : this.row, // what came before it, no cursor since can be held to
     };
@@ -172,11 +176,11 @@ export class ClientWalk {
     return this.identify(n, run.truth.offset[found], hash);
   }
 
-  // Without a mark: what comes late for a room that is joined on request may be the beginning of that room.
+  // Without a mark: what comes late for a room that this connection has asked for may be the beginning of that room.
   mayBeBackfill(r, n) {
     const { events } = this.run;
     if (r >= (this.mainLast.get(this.part) ?? 0)) return false;
-    return [events.room0[n], events.room1[n], events.room2[n]].some((room) => this.client.requested.includes(room));
+    return [events.room0[n], events.room1[n], events.room2[n]].some((room) => this.connection.joins.has(room));
   }
 
   // The record of the dump that this is, or -1.
@@ -242,8 +246,9 @@ export class ClientWalk {
 
   checkOrder(r, n) {
     const { part, run } = this;
-    // Another instance may not know precisely where the client's "now" was.
-    if ((this.flags & (FLAG.REDELIVERED | FLAG.ANONYMOUS)) && r < (this.mainFirst.get(part) ?? 0)) {
+    // Another instance may not know precisely where the client's "now" was, unless the cursor says it exactly.
+    const vague = this.flags & FLAG.ANONYMOUS || (this.flags & FLAG.REDELIVERED && !this.connection.exact);
+    if (vague && r < (this.mainFirst.get(part) ?? 0)) {
       run.summary.beforeStart++;
       return;
     }
@@ -311,18 +316,22 @@ export class ClientWalk {
     else this.onUnmarked(r, last, covered);
     if (covered && connection.exact) {
       this.accuse('not-exact', [first, connection.cursorRow, connection.row, this.row],
-        `${run.place(r)} came again from instance ${connection.instance}, which had minted the cursor after it`);
+        `${run.place(r)} came again from instance ${connection.instance}, though the cursor is from after it`);
     }
   }
 
-  // Who connects without a cursor cannot be told what is a repeat.
+  // Who connects without a cursor cannot be told what is a repeat; but what an instance handed to him long ago lies before
+  // what it calls now.
   onUnmarked(r, last, covered) {
     const { run, connection } = this;
-    if (last < connection.root) {
+    const by = this.connectionOf(last);
+    const longAgo = by.instance === connection.instance && by.incarnation === connection.incarnation
+      && this.timeOf(last) < this.timeOf(connection.root) - run.options.newsMs * TICKS;
+    if (last < connection.root && !longAgo) {
       run.summary.repeatsFresh++;
       return;
     }
-    const tail = last < connection.row && !covered;
+    const tail = last >= connection.root && last < connection.row && !covered;
     this.accuse(tail ? 'repeat-unmarked-tail' : 'repeat-unmarked', [last, connection.row, this.row], `${run.place(r)} came again unmarked`);
   }
 
@@ -382,6 +391,7 @@ export class ClientWalk {
   }
 
   onJoin(room, _, cursorRow) {
+    this.connection.joins.add(room);
     if (cursorRow === NONE) return;
     this.run.summary.joinsWithCursor++;
     this.connection.sides++;
