@@ -36,6 +36,7 @@ struct operation {
     uint16_t lane;
     struct slice type_json; /* the client's event type, quoted and escaped, ready to paste */
     bool ephemeral;
+    bool ack; /* whoever gets it is to acknowledge it; never on a lane of Socket.IO */
     struct template *const *to;
     size_t to_count;
     struct template *const *except;

@@ -87,6 +87,7 @@ struct client_settings {
     size_t rooms_max;
     int64_t expiry_warning_ms; /* `auth-expiring` comes so long before the token expires; 0: never */
     uint64_t backfill_ms;      /* a room that is granted later begins so long before its grant */
+    uint64_t ack_ms;           /* what is not acknowledged for so long is sent again */
 };
 
 /* `transport` is what the transport hooks get for this client's sessions. */
@@ -108,8 +109,9 @@ void client_adopt(struct client *c, struct catalogue *catalogue, const struct la
 void client_authenticate(struct client *c, struct slice token);
 /* @param now monotonic ms, as for client_tick */
 void client_judged(struct client *c, uint64_t tag, const struct client_verdict *verdict, uint64_t now);
-/* Tells of the expiry that comes, and ends it when it has come. Returns when it wants to be called again, at
-   the latest: that moves only together with something that is emitted. UINT64_MAX: not before that. */
+/* Tells of the expiry that comes, and ends it when it has come; repeats what was not acknowledged. Returns
+   when it wants to be called again, at the latest: that moves only together with something that is emitted,
+   or when client_unacknowledged says so. UINT64_MAX: not before that. */
 uint64_t client_tick(struct client *c, uint64_t now);
 void client_located(struct client *c, uint64_t tag, const struct client_location *location);
 
@@ -130,6 +132,8 @@ void client_error(struct client *c, const char *code, const char *message, struc
 void client_writable(struct client *c);
 void client_arrived(struct client *c, struct session *s);
 void client_away(struct client *c, struct session *s, struct origin *origin); /* takes over the origin */
+/* true: client_tick is due earlier than it last said. */
+bool client_unacknowledged(struct client *c, struct session *s, const struct ack_span *span);
 /* The session that was away goes on here; `gaps` are told first. false: it is gone. */
 bool client_enter(struct client *c, uint64_t session, unsigned log, uint64_t position, struct origin *origin,
     const struct gap *gaps, size_t gap_count);

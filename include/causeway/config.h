@@ -88,6 +88,8 @@
         "for a Socket.IO client to be let into its first namespace")                                         \
     X(hold_timeout, SECONDS, "HOLD_TIMEOUT", "10", 1, 300, false,                                            \
         "new connections wait so long for PostgreSQL, then 1013")                                            \
+    X(ack_timeout, SECONDS, "ACK_TIMEOUT", "10", 1, 3600, false,                                             \
+        "an event that is to be acknowledged, and is not, is sent again after so long")                      \
     X(grants_lease, SECONDS, "GRANTS_LEASE", "30", 3, 3600, false,                                           \
         "rights hold so long when PostgreSQL is not heard from, then events wait")                           \
     X(grants_backfill, SECONDS, "GRANTS_BACKFILL", "5", 0, 600, false,                                       \

@@ -17,6 +17,14 @@ struct session;
 
 enum { FANOUT_LOGS_MAX = 8 /* the hot log is number 0, windows follow */ };
 
+/* Entries that are to be acknowledged: the first and the last one of a write. */
+struct ack_span {
+    unsigned log;
+    uint64_t first, last;
+    uint32_t partition; /* of the last */
+    int64_t offset;
+};
+
 /* How a session's frames leave. `transport` is the session's own pointer. */
 struct transport_hooks {
     /* Hands whole frames to the socket; returns how many bytes it took. After less than all, session_writable
@@ -33,6 +41,8 @@ struct transport_hooks {
     /* The session has come to the head of the hot log, for the first time or after it was away; a side walk,
      * to its end; or the session can be held, which it could not. It may be destroyed here. */
     void (*arrived)(void *transport, struct session *s);
+    /* Such entries were handed over just now; session_here is still before them. NULL is fine. */
+    void (*unacknowledged)(void *transport, struct session *s, const struct ack_span *span);
 };
 
 struct fanout *fanout_create(struct hotlog *const *logs, size_t log_count, struct rooms *rooms);
@@ -83,6 +93,10 @@ void session_enter(struct session *s, unsigned log, uint64_t position, struct or
    backfill. After `arrived` it is destroyed by the caller, and the session released. */
 struct session *session_side(struct session *main, uint64_t until);
 void session_set_side_position(struct session *side, uint64_t position);
+/* The same for events that are to be acknowledged, and for no others: all of them that come before `until`,
+   which may lie before where the session stands. */
+struct session *session_repeat(struct session *main, uint64_t until);
+bool session_is_repeat(const struct session *s);
 void session_join_all_of(struct session *s, const struct session *other);
 /* Up to where of the hot log the session is done: where it stands, or beyond that what it has seen elsewhere.
  * HOTLOG_NOWHERE: not known yet. */
@@ -109,6 +123,8 @@ bool session_room_name(const struct session *s, size_t index, struct buffer *out
 /* The socket takes bytes again. */
 void session_writable(struct session *s);
 bool session_is_live(const struct session *s); /* at the head of the hot log */
+/* The place in Kafka where it stands, in whichever log; the caller's. From within a turn. */
+struct origin *session_here(struct session *s);
 /* Where it stands, in whichever log. false: nowhere. */
 bool session_place(const struct session *s, unsigned *log, uint64_t *position);
 /* `plain`, a cursor of the log's place where the session stands, as it is for this session; returns the

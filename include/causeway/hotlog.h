@@ -37,6 +37,7 @@ struct hotlog_append {
     const uint32_t *except; /* likewise; sessions in one of these do not get it */
     size_t except_count;
     bool ephemeral;
+    bool ack;     /* whoever gets it is to acknowledge it */
     bool uniform; /* the frame is the same for everybody */
 };
 
@@ -92,7 +93,7 @@ struct hotlog_entry {
     uint16_t head_size, tail_size;
     const uint32_t *rooms; /* room_count rooms, then except_count exceptions */
     uint16_t room_count, except_count;
-    bool ephemeral, uniform;
+    bool ephemeral, ack, uniform;
 };
 
 /* Ascending sequence numbers of one room; valid while pinned. */

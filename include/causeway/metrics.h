@@ -37,6 +37,8 @@
         "result")                                                                                            \
     X(BEHIND_EVENTS, COUNTER, "causeway_replayed_events_total",                                              \
         "Events handed over to sessions that were behind.", "")                                              \
+    X(UNACKNOWLEDGED, COUNTER, "causeway_unacknowledged_total",                                              \
+        "Walks of what clients did not acknowledge, and clients given up, by outcome.", "outcome")           \
     X(GAPS, COUNTER, "causeway_gaps_total", "Gap messages sent, by reason.", "reason")                       \
     X(MESSAGES, COUNTER, "causeway_client_messages_total", "Messages from clients, by type.", "type")        \
     X(ERRORS, COUNTER, "causeway_client_errors_total", "Error messages to clients, by code.", "code")        \

@@ -286,6 +286,7 @@ void worker_create(struct worker *w, struct bridge *b)
         .rooms_max = (size_t)config->rooms_max,
         .expiry_warning_ms = config->jwt_expiry_warning * 1000,
         .backfill_ms = (uint64_t)config->grants_backfill * 1000,
+        .ack_ms = (uint64_t)config->ack_timeout * 1000,
     };
     w->ws = create_ws(w, &client);
     w->sio = create_sio(w, &client);

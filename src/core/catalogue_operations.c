@@ -213,6 +213,7 @@ static void add_twin(
     *twin = *op;
     twin->index = compile_index(k, node, k->c->operation_count++);
     twin->lane = lane->index;
+    twin->ack = op->ack && lane->dialect == DIALECT_WEBSOCKET;
     size_t count = k->link_count;
     for (size_t i = 0; i < count; i++) {
         struct compiled_link link = k->links[i];
@@ -223,10 +224,28 @@ static void add_twin(
     }
 }
 
+/* Must it be acknowledged? */
+static bool compile_ack(struct compiler *k, const struct operation *op, const struct node *extension)
+{
+    const struct node *ack = node_find(extension, "ack");
+    if (!ack)
+        return false;
+    bool required = slice_is(node_text(ack), "required");
+    if (!required)
+        compile_fault(k, ack,
+            "ack of operation '%.*s' must be required; without it nothing is to be acknowledged",
+            SLICE_ARGS(op->name));
+    else if (op->ephemeral)
+        compile_fault(k, ack,
+            "operation '%.*s' is ephemeral, so it is never repeated; leave out ephemeral or ack",
+            SLICE_ARGS(op->name));
+    return required;
+}
+
 static void compile_sending(
     struct compiler *k, struct slice name, const struct node *node, struct channel *ch)
 {
-    static const char *const known[] = {"from", "to", "except", "ephemeral", NULL};
+    static const char *const known[] = {"from", "to", "except", "ephemeral", "ack", NULL};
     const struct node *extension = node_find(node, "x-causeway");
     if (!ch->lane || !compile_keys(k, extension, "x-causeway of an operation", known))
         return;
@@ -239,6 +258,7 @@ static void compile_sending(
     const struct channel_message *message = compile_only_message(k, name, node, ch);
     op->type_json = quote(k->c, message ? message->type : name);
     op->ephemeral = compile_flag(k, extension, "ephemeral");
+    op->ack = compile_ack(k, op, extension) && ch->lane->dialect == DIALECT_WEBSOCKET;
     compile_from(k, op, node, extension);
     compile_rooms_of(k, op, extension);
     if (ch->twin)

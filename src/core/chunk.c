@@ -16,6 +16,9 @@ static void chunk_begin(struct chunk *c, const struct session *s, uint64_t posit
     c->log = s->log;
     c->live = s->state == SESSION_LIVE;
     c->side = s->side;
+    c->repeat = s->repeat;
+    c->ack_first = UINT64_MAX;
+    c->ack_last = 0;
     c->whole = false;
     c->part_count = 0;
     c->frame_count = 0;
@@ -37,8 +40,12 @@ static bool chunk_end(struct chunk *c, uint64_t sequence)
     return false;
 }
 
-static void note_frame(struct chunk *c, size_t size, uint64_t sequence)
+static void note_frame(struct chunk *c, const struct hotlog_entry *e, size_t size, uint64_t sequence)
 {
+    if (e->ack) {
+        c->ack_first = c->ack_first == UINT64_MAX ? sequence : c->ack_first;
+        c->ack_last = sequence;
+    }
     c->bytes += size;
     c->frame_end[c->frame_count] = (uint32_t)c->bytes;
     c->frame_sequence[c->frame_count++] = sequence;
@@ -56,7 +63,7 @@ static bool add_plain(struct chunk *c, const struct hotlog_entry *e, uint64_t se
         last->iov_len += e->frame_size;
     else
         c->parts[c->part_count++] = (struct iovec){(void *)(uintptr_t)e->frame, e->frame_size};
-    note_frame(c, e->frame_size, sequence);
+    note_frame(c, e, e->frame_size, sequence);
     return true;
 }
 
@@ -91,13 +98,13 @@ static bool add_compared(struct fanout *f, struct chunk *c, const struct hotlog_
     else
         envelope_add_variant(&c->text, frame, e->head_size, e->tail_size, variant,
             (struct slice){cursor, cursor_for(f, c, e, cursor)});
-    note_frame(c, c->text.size - before, sequence);
+    note_frame(c, e, c->text.size - before, sequence);
     return true;
 }
 
 static bool add(struct fanout *f, struct chunk *c, const struct hotlog_entry *e, uint64_t sequence)
 {
-    if (e->ephemeral && !c->live)
+    if ((e->ephemeral && !c->live) || (c->repeat && !e->ack))
         return true;
     return c->origin ? add_compared(f, c, e, sequence) : add_plain(c, e, sequence);
 }
@@ -228,7 +235,8 @@ static bool fits(
     const struct chunk *c, const struct session *s, uint32_t room, uint64_t position, uint64_t head)
 {
     return c->room == room && c->position == position && c->log == s->log && c->origin == s->origin &&
-           c->side == s->side && c->live == (s->state == SESSION_LIVE) && (c->whole || c->head == head);
+           c->side == s->side && c->repeat == s->repeat && c->live == (s->state == SESSION_LIVE) &&
+           (c->whole || c->head == head);
 }
 
 struct chunk *chunk_choose(

@@ -31,6 +31,7 @@ void client_destroy(struct client *c)
     client_forget_joins(c);
     client_forget_notes(c);
     client_forget_sides(c);
+    client_forget_acks(c);
     client_forget_rights(c);
     session_destroy(c->session);
     grants_destroy(c->grants);
@@ -269,6 +270,7 @@ static const struct {
     {"join-room", true, client_command_join},
     {"leave-room", true, client_command_leave},
     {"resume", true, client_command_resume},
+    {"ack", true, client_command_ack},
 };
 
 static bool run_command(struct client *c, struct slice name, const struct json *j, uint32_t data)

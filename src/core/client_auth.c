@@ -134,10 +134,8 @@ void client_judged(struct client *c, uint64_t tag, const struct client_verdict *
         judged_again(c, verdict, now);
 }
 
-uint64_t client_tick(struct client *c, uint64_t now)
+static uint64_t tick_expiry(struct client *c, uint64_t now)
 {
-    if (c->state != CLIENT_ATTACHED)
-        return UINT64_MAX;
     int64_t end = c->expires_at + c->expiry_leeway, warning = c->settings.expiry_warning_ms;
     if ((int64_t)now >= end) {
         c->state = CLIENT_REFUSED;
@@ -152,4 +150,15 @@ uint64_t client_tick(struct client *c, uint64_t now)
     c->expiry_told = true;
     emit_expiry(c, "auth-expiring", c->expires_at - (int64_t)now);
     return (uint64_t)end;
+}
+
+uint64_t client_tick(struct client *c, uint64_t now)
+{
+    if (c->state != CLIENT_ATTACHED)
+        return UINT64_MAX;
+    uint64_t expiry = tick_expiry(c, now);
+    if (c->state != CLIENT_ATTACHED)
+        return UINT64_MAX;
+    uint64_t acks = client_acks_tick(c, now);
+    return acks < expiry ? acks : expiry;
 }

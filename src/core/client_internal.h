@@ -1,5 +1,6 @@
 /* What client.c (attaching, and the commands), client_auth.c (tokens), client_rooms.c (joining and leaving),
-   client_rights.c (rights that change) and client_resume.c (cursors, side walks) share. */
+   client_rights.c (rights that change), client_resume.c (cursors, side walks) and client_acks.c (what is to
+   be acknowledged) share. */
 #pragma once
 
 #include "causeway/client.h"
@@ -34,10 +35,30 @@ struct side {
     char **rooms;    /* granted ones, to be joined for good at the end */
     size_t room_count;
     bool everything; /* a `resume` message, or rights younger than the cursor: all rooms of the session too */
-    bool asked;      /* a `resume` message: to be answered */
+    bool repeat;     /* what was not acknowledged; `cursor` is not looked at, `origin` is when it is there */
+    uint64_t until;  /* repeats: the position of the hot log that they end before */
+    struct origin *origin; /* held */
+    bool asked;            /* a `resume` message: to be answered */
     uint64_t request;
     char place[CURSOR_TEXT_MAX + 1]; /* a cursor of where the session stands meanwhile, as it is for all */
     size_t place_size;               /* 0: none is known of just there */
+};
+
+/* What the client was handed and is to acknowledge. All of it lies between where `from` and `place` say and
+ * `last`. */
+struct acks {
+    uint64_t from;        /* of the hot log; HOTLOG_NOWHERE: `place` says */
+    struct origin *place; /* in Kafka */
+    struct ack_span last;
+    uint64_t
+        ripe;     /* of the hot log: what lies before was sent before this round; HOTLOG_NOWHERE: not known */
+    uint64_t due; /* when the round ends; UINT64_MAX: nothing waits */
+    unsigned rounds;    /* that repeated something since the client acknowledged anything */
+    bool ignored;       /* so many that it is taken for one that does not acknowledge */
+    bool brought;       /* the repeat under way has found something */
+    uint64_t tag;       /* of the cursor that is being looked up; 0: none is */
+    struct cursor next; /* the latest that came meanwhile */
+    bool another;       /* there is one */
 };
 
 /* An answer that came before the client was told that it is connected. */
@@ -78,6 +99,7 @@ struct client {
     uint64_t answering;            /* the request that the next message answers; 0: none */
 
     struct side *sides; /* the first one is under way */
+    struct acks *acks;  /* NULL: it was never handed anything that is to be acknowledged */
 
     bool doubted;   /* its rights are: nothing is handed over */
     uint64_t begin; /* nothing of the hot log before this position is its concern; 0: all may be */
@@ -128,6 +150,8 @@ void client_forget_rights(struct client *c);
 
 /* --- client_resume.c --- */
 void client_gap(struct client *c, const struct gap *gap);
+/* false: it is none, and that was answered. */
+bool client_read_cursor(struct client *c, struct slice text, struct slice room, struct cursor *out);
 /* Asks where the upgrade's cursor stands, and for its rooms. */
 void client_begin_resume(struct client *c);
 void client_command_resume(struct client *c, const struct json *j, uint32_t data);
@@ -146,3 +170,15 @@ void client_side_first(struct client *c, uint64_t from, uint64_t until);
 /* The room is not to be joined at the end of a side walk. true: it would have been. */
 bool client_sides_leave(struct client *c, struct slice room);
 void client_forget_sides(struct client *c);
+/* A walk of what is to be acknowledged, up to `until`: from this position of the hot log, or else from the
+ * place in Kafka (held). */
+void client_side_repeat(struct client *c, uint64_t from, struct origin *place, uint64_t until);
+
+/* --- client_acks.c --- */
+void client_command_ack(struct client *c, const struct json *j, uint32_t data);
+/* Repeats what is due. Returns when it wants to be called again. */
+uint64_t client_acks_tick(struct client *c, uint64_t now);
+void client_acks_located(struct client *c, const struct client_location *location);
+/* A repeat has ended. false: it has found nothing. */
+bool client_repeated(struct client *c, uint64_t until);
+void client_forget_acks(struct client *c);

@@ -149,6 +149,7 @@ static void place_session(struct client *c, const struct client_location *l)
 static void free_side(struct side *side)
 {
     session_destroy(side->session);
+    origin_release(side->origin);
     for (size_t i = 0; i < side->room_count; i++)
         free(side->rooms[i]);
     free(side->rooms);
@@ -174,17 +175,22 @@ static struct side *append_side(struct client *c)
     return side;
 }
 
-/* A cursor that is none is answered with an error: on an open connection the client can choose another way.
- * NULL then. */
+/* On an open connection the client can choose another way. */
+bool client_read_cursor(struct client *c, struct slice text, struct slice room, struct cursor *out)
+{
+    enum cursor_fault fault = cursor_decode(text, out);
+    if (fault != CURSOR_OK)
+        client_error(c, "bad_cursor",
+            fault == CURSOR_NEWER ? "this cursor is of a later version" : "this is no cursor", room);
+    return fault == CURSOR_OK;
+}
+
+/* NULL: the cursor is none. */
 static struct side *make_side(struct client *c, struct slice text, struct slice room)
 {
     struct cursor cursor;
-    enum cursor_fault fault = cursor_decode(text, &cursor);
-    if (fault != CURSOR_OK) {
-        client_error(c, "bad_cursor",
-            fault == CURSOR_NEWER ? "this cursor is of a later version" : "this is no cursor", room);
+    if (!client_read_cursor(c, text, room, &cursor))
         return NULL;
-    }
     struct side *side = append_side(c);
     side->cursor = cursor;
     side->request = c->answering;
@@ -202,14 +208,17 @@ static size_t cursor_of_place(struct client *c, char out[CURSOR_TEXT_MAX + 1])
 /* The session is held. */
 static void begin_side(struct client *c, struct side *side, uint64_t until)
 {
-    side->session = session_side(c->session, until);
+    side->session = side->repeat ? session_repeat(c->session, side->until) : session_side(c->session, until);
     for (size_t i = 0; i < side->room_count; i++)
         session_join(side->session, slice_of(side->rooms[i]));
     if (side->everything)
         session_join_all_of(side->session, c->session);
     side->tag = ++c->next_tag;
     side->place_size = cursor_of_place(c, side->place);
-    if (side->placed) {
+    if (side->origin) {
+        session_set_origin(side->session, side->origin);
+        session_start(side->session);
+    } else if (side->placed) {
         session_set_side_position(side->session, side->position);
         session_start(side->session);
     } else {
@@ -223,6 +232,16 @@ void client_side_begin(struct client *c)
     if (!side || side->deciding > 0 || side->session || !session_hold(c->session))
         return; /* or not yet: tried again when the session has arrived */
     begin_side(c, side, session_position(c->session));
+}
+
+void client_side_repeat(struct client *c, uint64_t from, struct origin *place, uint64_t until)
+{
+    struct side *side = append_side(c);
+    side->everything = side->placed = side->repeat = true;
+    side->position = from;
+    side->origin = place ? origin_hold(place) : NULL;
+    side->until = until;
+    client_side_begin(c);
 }
 
 void client_side_first(struct client *c, uint64_t from, uint64_t until)
@@ -241,7 +260,8 @@ static void tell_place(struct client *c, const struct side *side)
     char cursor[CURSOR_TEXT_MAX + 1];
     struct slice plain = {side->place, side->place_size};
     size_t size = plain.size > 0 ? session_cursor(c->session, plain, cursor) : 0;
-    if (size > 0 && (side->asked || side->room_count > 0))
+    bool brought = side->repeat && client_repeated(c, side->until);
+    if (size > 0 && (side->asked || side->room_count > 0 || brought))
         c->hooks->emit(c->owner, "cursor", NO_SLICE, (struct slice){cursor, size});
 }
 
@@ -432,6 +452,8 @@ void client_located(struct client *c, uint64_t tag, const struct client_location
     if (tag == c->locate_tag) {
         count_resume(result_of(location));
         place_session(c, location);
+    } else if (c->acks && c->acks->tag == tag) {
+        client_acks_located(c, location);
     } else if (c->sides && c->sides->tag == tag) {
         count_resume(result_of(location));
         place_side(c, c->sides, location);

@@ -111,6 +111,7 @@ static void add_route(struct buffer *out, struct slice key, const struct node *o
     add_row(out, "to", node_find(how, "to"));
     add_row(out, "except", node_find(how, "except"));
     add_row(out, "ephemeral", node_find(how, "ephemeral"));
+    add_row(out, "ack", node_find(how, "ack"));
     buffer_add_text(out, "</table>\n");
 }
 

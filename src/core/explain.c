@@ -198,7 +198,11 @@ static enum explain_verdict tell_delivery(struct explain *e, const struct delive
     e->out = out;
     buffer_print(out, "  %.*s on %s %.*s (%.*s)%s: %s\n", SLICE_ARGS(o->type_json),
         lane->dialect == DIALECT_WEBSOCKET ? "WebSocket" : "Socket.IO", SLICE_ARGS(lane->address),
-        SLICE_ARGS(o->name), o->ephemeral ? ", only to those at the head" : "", verdict_words[best]);
+        SLICE_ARGS(o->name),
+        o->ephemeral ? ", only to those at the head"
+        : o->ack     ? ", to be acknowledged"
+                     : "",
+        verdict_words[best]);
     buffer_add_slice(out, buffer_slice(&rooms));
     buffer_finish(&rooms);
     return best;

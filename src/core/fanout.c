@@ -162,10 +162,16 @@ static void send_away(struct session *s)
     s->hooks->away(s->transport, s, origin_hold(s->origin));
 }
 
+/* Up to where a side walk may come without that its session has to know. */
+static uint64_t reach_of(const struct session *side)
+{
+    return side->until > side->main->position ? side->until : side->main->position;
+}
+
 static void arrive(struct session *s)
 {
     if (s->strayed)
-        session_mark_strayed(s, s->until);
+        session_mark_strayed(s, reach_of(s));
     if (s->side)
         session_change(s, SESSION_HELD);
     else if (s->log == HOT)
@@ -183,7 +189,7 @@ static void leave_window(struct fanout *f, struct session *s)
     if (!hotlog_ended(f->views[s->log].log, s->position, &next))
         session_change(s, SESSION_WAITING);
     else if (s->side && next >= s->until) {
-        s->strayed |= next > s->until;
+        s->strayed |= next > reach_of(s);
         s->until = next;
         arrive(s);
     } else {

@@ -53,6 +53,7 @@ struct session {
     uint8_t state;
     bool frozen;   /* whatever its state, nothing is handed over */
     bool side;     /* main is set */
+    bool repeat;   /* side walks: of what is to be acknowledged, and nothing else */
     bool strayed;  /* side walks: may have brought more than they were to */
     bool arriving; /* `arrived` is still to be told */
     bool ahead;    /* live, and among those that cannot be held yet */
@@ -92,10 +93,12 @@ struct chunk {
     uint8_t log;
     bool live; /* with ephemeral events */
     bool side;
+    bool repeat;
     bool whole; /* ended because it was full, not because the log ended: holds for any later head */
     int part_count;
     uint32_t frame_count;
     size_t bytes;
+    uint64_t ack_first, ack_last;        /* entries that are to be acknowledged; UINT64_MAX, 0: none */
     struct buffer text;                  /* rewritten frames */
     struct iovec parts[CHUNK_PARTS + 1]; /* the last one is for a trailer */
     uint32_t frame_end[CHUNK_FRAMES];    /* bytes up to and including this frame */

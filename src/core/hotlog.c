@@ -30,7 +30,7 @@ struct slot {
     uint32_t partition;
     uint16_t room_count, except_count;
     uint16_t head_size, tail_size;
-    bool ephemeral, uniform;
+    bool ephemeral, ack, uniform;
 };
 
 struct hotlog_reader {
@@ -254,6 +254,7 @@ uint64_t hotlog_append(struct hotlog *log, const struct hotlog_append *entry)
         .head_size = entry->head_size,
         .tail_size = entry->tail_size,
         .ephemeral = entry->ephemeral,
+        .ack = entry->ack,
         .uniform = entry->uniform,
     };
     for (size_t i = 0; i < entry->room_count; i++)
@@ -457,6 +458,7 @@ struct hotlog_entry hotlog_get(const struct hotlog *log, uint64_t sequence)
         .room_count = s->room_count,
         .except_count = s->except_count,
         .ephemeral = s->ephemeral,
+        .ack = s->ack,
         .uniform = s->uniform,
     };
 }

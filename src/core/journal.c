@@ -197,6 +197,7 @@ static bool append(struct journal *j, const struct lane *lane, const struct curs
                               .except = j->held + d->room_count,
                               .except_count = d->except_count,
                               .ephemeral = d->operation->ephemeral,
+                              .ack = d->operation->ack,
                           });
     return true;
 }

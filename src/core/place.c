@@ -3,6 +3,8 @@
 
 #include "causeway/memory.h"
 
+#include <stdlib.h>
+
 static int64_t greater(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -67,6 +69,14 @@ static struct origin *place_of(struct session *s)
         if (o->stop)
             o->stop[i] = i < before->count ? before->stop[i] : 0;
     }
+    return o;
+}
+
+struct origin *session_here(struct session *s)
+{
+    struct origin *o = place_of(s);
+    free(o->stop); /* where a side walk ends is no concern of others */
+    o->stop = NULL;
     return o;
 }
 

@@ -32,15 +32,28 @@ struct session *session_create(
     return s;
 }
 
-struct session *session_side(struct session *main, uint64_t until)
+static struct session *create_side(struct session *main, uint64_t until)
 {
-    CHECK(main->state == SESSION_HELD && main->log == HOT && until >= main->position);
+    CHECK(main->state == SESSION_HELD && main->log == HOT);
     struct session *s = create(main->fanout, main->lane, main->hooks, main->transport);
     s->side = true;
     s->arriving = true;
     s->until = until;
     s->main = main;
     s->frozen = main->frozen;
+    return s;
+}
+
+struct session *session_side(struct session *main, uint64_t until)
+{
+    CHECK(until >= main->position);
+    return create_side(main, until);
+}
+
+struct session *session_repeat(struct session *main, uint64_t until)
+{
+    struct session *s = create_side(main, until);
+    s->repeat = true;
     return s;
 }
 
@@ -271,6 +284,11 @@ void session_thaw(struct session *s)
 bool session_is_side(const struct session *s)
 {
     return s->side;
+}
+
+bool session_is_repeat(const struct session *s)
+{
+    return s->repeat;
 }
 
 uint64_t session_until(const struct session *s)

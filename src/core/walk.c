@@ -8,6 +8,21 @@ static void count(struct fanout *f, const struct session *s, uint32_t frames)
         f->replayed += frames;
 }
 
+/* Tells of what was handed over and is to be acknowledged: all of the chunk's entries before `end`. */
+static void tell_unacknowledged(struct fanout *f, struct session *s, const struct chunk *c, uint64_t end)
+{
+    if (c->ack_first >= end || !s->hooks->unacknowledged)
+        return;
+    struct ack_span span = {.log = c->log, .first = c->ack_first, .last = c->ack_last};
+    for (uint32_t i = c->frame_count; span.last >= end; i--)
+        if (c->frame_sequence[i - 1] < end && hotlog_get(f->views[c->log].log, c->frame_sequence[i - 1]).ack)
+            span.last = c->frame_sequence[i - 1];
+    struct hotlog_entry last = hotlog_get(f->views[c->log].log, span.last);
+    span.partition = last.partition;
+    span.offset = last.offset;
+    s->hooks->unacknowledged(s->transport, s, &span);
+}
+
 /* The socket took only `taken` bytes: the session goes on behind the last frame of which anything was taken,
  * whose rest is kept. */
 static uint64_t stop_in(struct fanout *f, struct session *s, const struct chunk *c, size_t taken)
@@ -64,11 +79,14 @@ bool walk(struct fanout *f, struct session *s, uint64_t position, uint64_t head,
         if (c && c->bytes > 0) {
             size_t taken = write_chunk(f, s, c);
             if (taken < c->bytes) {
-                session_move(s, stop_in(f, s, c, taken));
+                uint64_t stop = stop_in(f, s, c, taken);
+                tell_unacknowledged(f, s, c, stop);
+                session_move(s, stop);
                 session_change(s, SESSION_BLOCKED);
                 return false;
             }
             count(f, s, c->frame_count);
+            tell_unacknowledged(f, s, c, c->next);
         }
         position = c ? c->next : head;
     }

@@ -87,4 +87,4 @@ static void transport_arrived(void *transport, struct session *s)
 }
 
 const struct transport_hooks guest_transport_hooks = {
-    transport_write, transport_keep, transport_trailer, transport_away, transport_arrived};
+    transport_write, transport_keep, transport_trailer, transport_away, transport_arrived, NULL};

@@ -145,8 +145,15 @@ static void transport_arrived(void *transport, struct session *s)
     client_arrived(p->client, s);
 }
 
+static void transport_unacknowledged(void *transport, struct session *s, const struct ack_span *span)
+{
+    struct peer *p = transport;
+    if (client_unacknowledged(p->client, s, span))
+        peer_look_soon(p);
+}
+
 static const struct transport_hooks transport_hooks = {
-    transport_write, transport_keep, NULL, transport_away, transport_arrived};
+    transport_write, transport_keep, NULL, transport_away, transport_arrived, transport_unacknowledged};
 
 /* --- signs of life --- */
 

@@ -183,6 +183,8 @@ describe('x-causeway', () => {
     const pairs = [
       [undefined, { ...rest, rooms }, { ...rest, romms: rooms }],
       ['operation', { ...route, ephemeral: true }, { ...route, ephemeral: 'yes' }],
+      ['operation', { ...route, ack: 'required' }, { ...route, ack: true }],
+      ['operation', { ...route, ack: 'required', ephemeral: false }, { ...route, ack: 'required', ephemeral: true }],
       ['operation', { ...route, except: ['user-{actor_id}'] }, { ...route, exept: ['user-{actor_id}'] }],
       ['operation', { ...route, to: ['user-{participants[].user_id}'] }, { ...route, to: ['city-{city_id'] }],
       ['operation', { ...route, to: ['user-{$record.user_id?}'] }, { ...route, to: ['user-{$user_id}'] }],

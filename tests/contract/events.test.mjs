@@ -15,7 +15,7 @@ const world = await openWorld('events', { partitions: 1 });
 const catalogue = readCatalogue(world.catalogue);
 let asking = Promise.resolve(); // one question to the database at a time
 const rights = new Rights(catalogue.rights, (sql, params) => { asking = asking.then(() => world.sql(sql, params)); return asking; });
-const bridge = await world.serve({ LOOPS: '1' });
+const bridge = await world.serve({ LOOPS: '1', ACK_TIMEOUT: '3600' });
 
 const lanes = catalogue.channels.filter(({ kafka }) => !kafka).map((channel) => ({
   ...channel,
@@ -189,7 +189,10 @@ describe('every example of what clients send', () => {
     const answers = operation.replies.map((reply) => messageOf(catalogue, reply).name);
     const waiting = name === 'auth'; // the only one that is for who has not said who he is
     const client = await connect(bridge, { user: waiting ? undefined : user, path: lane.address, welcome: !waiting });
-    const answer = await client.ask(real(example.payload, user, client.welcome), ({ type }) => answers.includes(type));
+    const silent = answers.every((type) => type === 'error'); // what follows is answered then
+    client.send(real(example.payload, user, client.welcome));
+    if (silent) client.send({ type: 'ping' });
+    const answer = await client.expect(({ type }) => answers.includes(type) || (silent && type === 'pong'));
     assert.deepEqual(lane.checks[answer.type](answer), []);
     client.terminate();
     return answer;

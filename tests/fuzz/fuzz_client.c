@@ -190,7 +190,13 @@ static void on_arrived(void *transport, struct session *session)
     client_arrived(((struct stage *)transport)->client, session);
 }
 
-static const struct transport_hooks transport_hooks = {on_write, on_keep, NULL, on_session_away, on_arrived};
+static void on_unacknowledged(void *transport, struct session *session, const struct ack_span *span)
+{
+    (void)client_unacknowledged(((struct stage *)transport)->client, session, span);
+}
+
+static const struct transport_hooks transport_hooks = {
+    on_write, on_keep, NULL, on_session_away, on_arrived, on_unacknowledged};
 
 /* What knows nothing of a client when it is gone is made once: mapping a log takes its time. */
 static void make_surroundings(struct stage *s)
@@ -231,6 +237,7 @@ static void set_up(struct stage *s)
         .rooms_max = 8,
         .expiry_warning_ms = 1000,
         .backfill_ms = 1000,
+        .ack_ms = 1000,
     };
     s->client = client_create(&settings, &client_hooks, s, s);
 }

@@ -209,7 +209,14 @@ static void on_arrived(void *transport, struct session *s)
     client_arrived(x->client, s);
 }
 
-static const struct transport_hooks transport_hooks = {on_write, on_keep, NULL, on_session_away, on_arrived};
+static void on_unacknowledged(void *transport, struct session *s, const struct ack_span *span)
+{
+    struct fixture *x = transport;
+    x->due_sooner |= client_unacknowledged(x->client, s, span);
+}
+
+static const struct transport_hooks transport_hooks = {
+    on_write, on_keep, NULL, on_session_away, on_arrived, on_unacknowledged};
 
 void create_client(struct fixture *x, size_t rooms_max)
 {
@@ -230,6 +237,7 @@ void create_client(struct fixture *x, size_t rooms_max)
         .lookups = x->lookups,
         .timeline = x->timeline,
         .backfill_ms = BACKFILL_MS,
+        .ack_ms = ACK_MS,
     };
     x->judging = 0;
     x->locate_tag = 0;
@@ -386,7 +394,7 @@ void attach_reader(struct fixture *x)
     assert_heard(x, "connected {\"userId\":7,\"role\":\"reader\"}\n");
 }
 
-void publish(struct fixture *x, const char *room)
+static void publish_as(struct fixture *x, const char *room, bool ack)
 {
     size_t size = strlen(room) + 2;
     uint32_t number = rooms_hold(x->rooms, 0, slice_of(room));
@@ -394,9 +402,20 @@ void publish(struct fixture *x, const char *room)
     frame[0] = '@';
     memcpy(frame + 1, room, size - 2);
     frame[size - 1] = '\n';
-    hotlog_append(x->log, &(struct hotlog_append){.rooms = &number, .room_count = 1, .offset = x->offset++});
+    hotlog_append(x->log,
+        &(struct hotlog_append){.rooms = &number, .room_count = 1, .offset = x->offset++, .ack = ack});
     hotlog_advance(x->log, 0, x->offset);
     hotlog_publish(x->log);
+}
+
+void publish(struct fixture *x, const char *room)
+{
+    publish_as(x, room, false);
+}
+
+void publish_to_acknowledge(struct fixture *x, const char *room)
+{
+    publish_as(x, room, true);
 }
 
 void turn(struct fixture *x)

@@ -14,6 +14,7 @@ enum {
     VALID_MS = 3600000,
     LEEWAY_MS = 30000,
     BACKFILL_MS = 1000,
+    ACK_MS = 10000,
     LEASE_MS = 30000,
     PATIENCE_MS = 10000
 };
@@ -47,6 +48,7 @@ struct fixture {
     struct partitions *partitions;
     struct hotlog *window;
     bool cursors, full;
+    bool due_sooner; /* it was handed what it is to acknowledge */
     struct limits *limits;
     struct allowance *allowance;
     unsigned located; /* questions for a cursor's place */
@@ -90,6 +92,7 @@ void attach_reader(struct fixture *x);
 
 /* An event for a room; its frame is "@room\n". */
 void publish(struct fixture *x, const char *room);
+void publish_to_acknowledge(struct fixture *x, const char *room);
 
 /* The loop's turns, until nobody has anything left to walk. */
 void turn(struct fixture *x);

@@ -219,4 +219,4 @@ static void on_arrived(void *transport, struct session *session)
     p->arrived = true;
 }
 
-const struct transport_hooks player_hooks = {on_write, on_keep, NULL, on_away, on_arrived};
+const struct transport_hooks player_hooks = {on_write, on_keep, NULL, on_away, on_arrived, NULL};

@@ -171,4 +171,4 @@ static void on_arrived(void *transport, struct session *s)
     session_destroy(s);
 }
 
-const struct transport_hooks player_hooks = {on_write, on_keep, NULL, on_away, on_arrived};
+const struct transport_hooks player_hooks = {on_write, on_keep, NULL, on_away, on_arrived, NULL};

@@ -67,6 +67,31 @@ static void one_address_may_be_a_path_and_a_namespace(void **state)
     catalogue_release(c);
 }
 
+/* On a path whose twin is a namespace: the namespace knows no repeats, so nobody is to acknowledge there. */
+static void only_websocket_clients_are_to_acknowledge(void **state)
+{
+    (void)state;
+    char *twin = text_with(tasks,
+        "  root:\n    address: /\n    servers: [{$ref: '#/servers/clients'}]\n    x-causeway: {dialect: "
+        "socket.io}\n",
+        "  root:\n    address: /both\n    servers: [{$ref: '#/servers/clients'}]\n    x-causeway: "
+        "{namespace: true}\n");
+    char *asking = text_with(twin, "to: ['task:{id}']}", "to: ['task:{id}'], ack: required}");
+    char *alone = text_with(tasks, "to: ['task:{id}']}", "to: ['task:{id}'], ack: required}");
+    struct catalogue *both = catalogue_from_text(asking), *sio = catalogue_from_text(alone);
+    const struct operation *ops;
+    assert_int_equal(catalogue_operations(both, &ops), 2);
+    assert_true(ops[0].ack && !ops[1].ack);
+    assert_int_equal(ops[0].lane, catalogue_find_lane(both, DIALECT_WEBSOCKET, SLICE("/both"))->index);
+    assert_int_equal(catalogue_operations(sio, &ops), 1);
+    assert_false(ops[0].ack);
+    catalogue_release(both);
+    catalogue_release(sio);
+    free(twin);
+    free(asking);
+    free(alone);
+}
+
 static void clients_have_names_of_their_own_for_commands(void **state)
 {
     (void)state;
@@ -121,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_address_may_be_a_path_and_a_namespace),
+        cmocka_unit_test(only_websocket_clients_are_to_acknowledge),
         cmocka_unit_test(clients_have_names_of_their_own_for_commands),
         cmocka_unit_test(faults_say_what_would_be_right),
     };

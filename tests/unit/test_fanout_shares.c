@@ -27,7 +27,7 @@ static void crowd_arrived(void *transport, struct session *session)
     assert_ptr_equal(crowd[(size_t)(uintptr_t)transport].session, session);
 }
 
-static const struct transport_hooks crowd_hooks = {crowd_write, NULL, NULL, NULL, crowd_arrived};
+static const struct transport_hooks crowd_hooks = {crowd_write, NULL, NULL, NULL, crowd_arrived, NULL};
 
 static void those_behind_take_turns_and_the_live_do_not_wait(void **state)
 {

@@ -167,7 +167,7 @@ static void arrived_either(void *transport, struct session *session)
     (void)session;
 }
 
-static const struct transport_hooks hooks = {write_either, on_keep, NULL, away_either, arrived_either};
+static const struct transport_hooks hooks = {write_either, on_keep, NULL, away_either, arrived_either, NULL};
 
 static void walk_about(struct crowd *c)
 {

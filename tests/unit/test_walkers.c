@@ -57,7 +57,7 @@ static void on_arrived(void *transport, struct session *s)
     ((struct client *)transport)->arrivals++;
 }
 
-static const struct transport_hooks hooks = {on_write, on_keep, NULL, on_away, on_arrived};
+static const struct transport_hooks hooks = {on_write, on_keep, NULL, on_away, on_arrived, NULL};
 
 static void append(struct stage *x, struct hotlog *log, struct slice room, int64_t offset)
 {
