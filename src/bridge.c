@@ -163,7 +163,7 @@ static void on_accepted(void *owner, int fd)
 {
     struct bridge *b = owner;
     unsigned next = atomic_fetch_add_explicit(&b->next_worker, 1, memory_order_relaxed);
-    worker_adopt(&b->workers[next % b->worker_count], fd, (struct slice){NULL, 0});
+    worker_adopt(&b->workers[next % b->worker_count], fd, (struct slice){NULL, 0}, 0);
 }
 
 static bool start_listener(struct bridge *b, struct buffer *fault)

@@ -10,10 +10,10 @@
 struct front;
 
 struct front_hooks {
-    /* The loop that serves this request, when it is another one: then `move` gets the socket and what has
-       been read from it (lent). Negative: this loop. */
+    /* The loop that serves this request, when it is another one: then `move` gets the socket, what has
+       been read from it (lent), and what it has spent of its allowance. Negative: this loop. */
     int (*elsewhere)(void *owner, const struct http_head *head);
-    void (*move)(void *owner, int loop, int fd, struct slice read);
+    void (*move)(void *owner, int loop, int fd, struct slice read, uint64_t spent);
     /* A request whose body or answer needs the connection: true: it has been taken over or answered. */
     bool (*take)(void *owner, struct conn *c, const struct http_head *head);
     /* A request that asks for `Upgrade: websocket`. true: the connection has been taken over or answered. */
@@ -33,5 +33,6 @@ void front_set_limits(struct front *f, struct limits *limits, const char *truste
 
 /* Takes over an accepted, non-blocking socket; `read` is what another loop has read from it. */
 void front_adopt(struct front *f, int fd, struct slice read);
+void front_adopt_moved(struct front *f, int fd, struct slice read, uint64_t spent); /* as `move` got it */
 /* Takes back a connection that has been answered. */
 void front_return(struct front *f, struct conn *c);

@@ -54,6 +54,10 @@ struct allowance *allowance_hold(struct allowance *a);
    `*wait`: as of allowance_enter. */
 struct allowance *allowance_for_session(struct allowance *a, uint64_t now, uint64_t *wait);
 void allowance_release(struct allowance *a);
+/* What is spent of the rate of messages, for the allowance that the same connection gets on another loop:
+   else going to and fro would earn it. */
+uint64_t allowance_spent(const struct allowance *a);
+void allowance_spend(struct allowance *a, uint64_t spent);
 bool allowance_is_of(const struct allowance *a, struct slice address);
 
 /* All below: 0, or after how many ms it may be tried again; then it is a hit of some limit. */

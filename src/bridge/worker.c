@@ -94,10 +94,10 @@ static int on_elsewhere(void *owner, const struct http_head *head)
     return other ? loop : -1;
 }
 
-static void on_move(void *owner, int loop, int fd, struct slice read)
+static void on_move(void *owner, int loop, int fd, struct slice read, uint64_t spent)
 {
     struct worker *w = owner;
-    worker_adopt(&w->bridge->workers[loop], fd, read);
+    worker_adopt(&w->bridge->workers[loop], fd, read, spent);
 }
 
 static bool on_take(void *owner, struct conn *c, const struct http_head *head)
@@ -121,20 +121,21 @@ struct arrival {
     struct worker *worker;
     int fd;
     struct buffer read;
+    uint64_t spent;
 };
 
 static void on_arrival(struct loop_task *task)
 {
     struct arrival *a = (struct arrival *)task;
-    front_adopt(a->worker->front, a->fd, buffer_slice(&a->read));
+    front_adopt_moved(a->worker->front, a->fd, buffer_slice(&a->read), a->spent);
     buffer_finish(&a->read);
     free(a);
 }
 
-void worker_adopt(struct worker *w, int fd, struct slice read)
+void worker_adopt(struct worker *w, int fd, struct slice read, uint64_t spent)
 {
     struct arrival *a = xcalloc(1, sizeof *a);
-    *a = (struct arrival){.task.run = on_arrival, .worker = w, .fd = fd};
+    *a = (struct arrival){.task.run = on_arrival, .worker = w, .fd = fd, .spent = spent};
     buffer_add_slice(&a->read, read);
     loop_post(w->loop, &a->task);
 }

@@ -39,7 +39,7 @@ struct worker {
 void worker_create(struct worker *w, struct bridge *b); /* everything that lives on the loop */
 void worker_start(struct worker *w);                    /* its thread */
 /* Any thread. `read`: what has been read from it already. */
-void worker_adopt(struct worker *w, int fd, struct slice read);
+void worker_adopt(struct worker *w, int fd, struct slice read, uint64_t spent);
 /* @thread loop: the two steps of a reload. */
 void worker_leave_past(struct worker *w, struct edition *e);
 void worker_change_edition(struct worker *w, struct edition *e);

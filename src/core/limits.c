@@ -288,6 +288,17 @@ void allowance_release(struct allowance *a)
     free(a);
 }
 
+uint64_t allowance_spent(const struct allowance *a)
+{
+    return a ? atomic_load_explicit(&a->messages, memory_order_relaxed) : 0;
+}
+
+void allowance_spend(struct allowance *a, uint64_t spent)
+{
+    if (a)
+        atomic_store_explicit(&a->messages, spent, memory_order_relaxed);
+}
+
 bool allowance_is_of(const struct allowance *a, struct slice address)
 {
     return a && slice_equal(address, address_of(a));

@@ -26,9 +26,10 @@ struct visitor {
     struct front *front;
     struct conn *conn;
     struct visitor *next, *previous;
-    bool again;   /* has been served before: may go without a word */
-    bool moved;   /* from another loop, which has counted it */
-    bool proxied; /* whose requests they are, each head says */
+    bool again;     /* has been served before: may go without a word */
+    bool moved;     /* from another loop, which has counted it */
+    bool proxied;   /* whose requests they are, each head says */
+    uint64_t spent; /* there, of its allowance */
 };
 
 static void forget(struct visitor *v)
@@ -70,6 +71,7 @@ static bool enter(struct visitor *v, struct slice place, bool counted)
     struct front *f = v->front;
     uint64_t now = loop_now(f->loop);
     struct allowance *a = allowance_create(f->limits, place, now);
+    allowance_spend(a, v->spent);
     conn_set_companion(v->conn, a, release_allowance);
     uint64_t wait = allowance_enter(a, counted, now);
     if (wait > 0)
@@ -195,7 +197,8 @@ static size_t on_data(void *owner, struct conn *c, char *data, size_t size)
     int loop = v->front->hooks->elsewhere(v->front->owner, &head);
     if (loop >= 0) {
         struct front *f = v->front;
-        f->hooks->move(f->owner, loop, conn_detach(c), (struct slice){data, size});
+        uint64_t spent = allowance_spent(conn_companion(c));
+        f->hooks->move(f->owner, loop, conn_detach(c), (struct slice){data, size}, spent);
         return size;
     }
     if (!admit(v, &head))
@@ -239,9 +242,15 @@ static struct visitor *receive(struct front *f, struct conn *c, uint64_t timeout
 
 void front_adopt(struct front *f, int fd, struct slice read)
 {
+    front_adopt_moved(f, fd, read, 0);
+}
+
+void front_adopt_moved(struct front *f, int fd, struct slice read, uint64_t spent)
+{
     struct conn *c = conn_create(f->loop, fd, INPUT_MAX);
     struct visitor *v = receive(f, c, f->head_timeout_ms);
     v->moved = read.size > 0;
+    v->spent = spent;
     meet(v);
     conn_take_input(c, read);
 }

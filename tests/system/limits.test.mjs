@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { io } from 'socket.io-client';
 import { openWorld, token } from './lib/bridge.mjs';
 import { attempt, bareClient, bareSocket, connect, frame, frameOf } from './lib/client.mjs';
-import { Line, Wire } from './lib/engineio.mjs';
+import { Line, Wire, request } from './lib/engineio.mjs';
 import { ADMIN, BUYER, MANAGER_OF_1, OTHER_BUYER, placeOrder } from './lib/orders.mjs';
 import { until } from './lib/processes.mjs';
 
@@ -204,6 +204,25 @@ test('HTTP requests on one connection count as messages: beyond the rate 429, an
   const statuses = bare.received.toString('latin1').match(/(?<=HTTP\/1\.1 )\d+/g);
   assert.ok(statuses.length >= 201 && statuses.length < 230, `${statuses.length} answers`);
   assert.deepEqual([...new Set(statuses.slice(0, -1)), statuses.at(-1)], ['400', '429']);
+}));
+
+test('requests that go to and fro between the loops are counted on', () => assertHit('messages', async () => {
+  const here = from('192.0.2.91');
+  const byLoop = new Map();
+  await until('a session on each loop', async () => {
+    const { body } = await request(bridge, 'GET', {}, { headers: here });
+    const { sid } = JSON.parse(body.slice(1));
+    byLoop.set(Buffer.from(sid, 'base64url')[0], sid);
+    return byLoop.size === 2;
+  });
+  const bare = await bareSocket(bridge);
+  for (let i = 0; i < 300; i++) {
+    bare.write(`PUT /socket.io/?EIO=4&transport=polling&sid=${byLoop.get(i % 2)} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.91\r\n\r\n`);
+  }
+  await bare.closing();
+  const statuses = bare.received.toString('latin1').match(/(?<=HTTP\/1\.1 )\d+/g);
+  assert.ok(statuses.length >= 200 && statuses.length < 260, `${statuses.length} answers`);
+  assert.equal(statuses.at(-1), '429');
 }));
 
 test('Socket.IO sessions without a credential count as connections, many on one connection too', () =>
