@@ -1,6 +1,7 @@
 /* Sockets as clients of core: who it is, what it asks for, what it is told. */
 #include "sio_guest.h"
 
+#include "causeway/hand_over.h"
 #include "causeway/memory.h"
 #include "causeway/metrics.h"
 #include "causeway/random.h"
@@ -315,6 +316,7 @@ struct sio *sio_create(struct loop *loop, const struct client_settings *client,
     o->hooks = hooks;
     o->owner = owner;
     o->server = sio_server_create(loop, &settings->server, &socket_hooks, o);
+    o->hand_over = hand_over_open();
     o->tick.on_due = on_tick;
     o->drain.on_due = on_drain;
     loop_timer_set(loop, &o->tick, TICK_MS);
@@ -329,6 +331,7 @@ void sio_destroy(struct sio *o)
     loop_timer_clear(o->loop, &o->drain);
     sio_server_destroy(o->server);
     CHECK(!o->first);
+    hand_over_close(o->hand_over);
     buffer_finish(&o->text);
     buffer_finish(&o->trailer.frame);
     buffer_finish(&o->own_trailer);

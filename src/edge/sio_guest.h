@@ -28,7 +28,8 @@ struct sio {
         struct buffer frame;
         const struct guest *offered_to; /* it is part of the write to come */
     } trailer;
-    struct buffer own_trailer; /* ... of one who stands in rooms on request */
+    struct hand_over *hand_over; /* NULL: not asked for */
+    struct buffer own_trailer;   /* ... of one who stands in rooms on request */
 };
 
 struct guest {

@@ -3,6 +3,7 @@
 #include "sio_guest.h"
 
 #include "causeway/frame.h"
+#include "causeway/hand_over.h"
 
 static const struct slice NONE = {NULL, 0};
 
@@ -15,6 +16,7 @@ static size_t transport_write(void *transport, const struct iovec *parts, int co
     if (sio_over(g->socket))
         return 0;
     size_t taken = engine_write(sio_link(g->socket), parts, count), all = 0;
+    hand_over_note(g->sio->hand_over, client_user(g->client), parts, count, taken);
     for (int i = 0; offered && i < count; i++)
         all += parts[i].iov_len;
     if (offered && taken == all)

@@ -120,10 +120,7 @@ static size_t transport_write(void *transport, const struct iovec *parts, int co
 {
     struct peer *p = transport;
     size_t taken = conn_write(p->conn, parts, count);
-#ifdef CAUSEWAY_TRACE
-    if (p->ws->trace && taken > 0)
-        trace_write(p->ws->trace, client_user(p->client), parts, count, taken);
-#endif
+    hand_over_note(p->ws->hand_over, client_user(p->client), parts, count, taken);
     return taken;
 }
 
@@ -310,9 +307,7 @@ struct ws *ws_create(struct loop *loop, const struct client_settings *client,
     w->first_free = NO_SLOT;
     w->connections = metric_label(METRIC_CONNECTIONS, "websocket");
     w->random = random_u64() | 1;
-#ifdef CAUSEWAY_TRACE
-    w->trace = trace_open();
-#endif
+    w->hand_over = hand_over_open();
     w->sweep.on_due = on_sweep;
     w->drain.on_due = on_drain;
     loop_timer_set(loop, &w->sweep, SWEEP_MS);
@@ -330,10 +325,7 @@ void ws_destroy(struct ws *w)
             conn_abort(w->slots[i].peer->conn);
     loop_settle(w->loop);
     CHECK(w->peers == 0);
-#ifdef CAUSEWAY_TRACE
-    if (w->trace)
-        fclose(w->trace);
-#endif
+    hand_over_close(w->hand_over);
     json_finish(&w->scratch);
     buffer_finish(&w->text);
     free(w->slots);

@@ -2,12 +2,9 @@
 #pragma once
 
 #include "causeway/frame.h"
+#include "causeway/hand_over.h"
 #include "causeway/handshake.h"
 #include "causeway/ws.h"
-
-#ifdef CAUSEWAY_TRACE
-#include <stdio.h>
-#endif
 
 enum peer_state {
     PEER_PARKED, /* the request is not answered yet: the user is being looked up */
@@ -57,9 +54,7 @@ struct ws {
     bool draining;
     uint64_t random;
     struct metric *connections;
-#ifdef CAUSEWAY_TRACE
-    FILE *trace; /* NULL: not asked for */
-#endif
+    struct hand_over *hand_over; /* NULL: not asked for */
 };
 
 size_t peer_data(void *owner, struct conn *c, char *data, size_t size); /* the bytes of an open connection */
@@ -85,12 +80,6 @@ void peer_open(struct peer *p);
 
 /* The credential was no good: 401 for those who can read it, else close 4401. */
 void peer_refuse(struct peer *p, const char *why);
-
-#ifdef CAUSEWAY_TRACE
-FILE *trace_open(void); /* NULL: not asked for */
-/* Of these parts, whole frames, the kernel took so much. */
-void trace_write(FILE *trace, const char *user, const struct iovec *parts, int count, size_t taken);
-#endif
 
 /* It is over a limit: 429 for those who can read it, else close 4429. */
 void peer_limit(struct peer *p, enum limit limit, uint64_t retry_ms);

@@ -43,17 +43,19 @@ export function judgeHandOvers(intervals, handed, bound) {
   return { wrong, largest };
 }
 
-/* events: [{n, room, at}]. Lost is what was published while a right held, or up to `outran` ms before it, when the right
+/* `asked(room)`: one is there only when one has joined, `stood(user, room, from, to)` by all that one was told. events: [{n, room, at}]. Lost is what was published while a right held, or up to `outran` ms before it, when the right
    outlived the event by `settled` ms (a number by user), and was not received. Withdrawals that hit: those that kept an event of that time from ever being handed over. */
-export function judgeReceipts(intervals, events, { received, handed, settled, outran }) {
+export function judgeReceipts(intervals, events, { received, handed, settled, outran, asked, stood }) {
   const lost = [];
   let hits = 0;
   for (const [key, list] of intervals) {
     const [user, room] = key.split(' ');
     const ofRoom = events.filter((event) => event.room === room);
+    const begin = asked(room) ? 0 : outran;
+    const there = (at, until) => !asked(room) || stood(user, room, at, until);
     for (const { from, to } of list) {
-      const during = ofRoom.filter(({ at }) => at > from && at < to);
-      lost.push(...ofRoom.filter(({ at, n }) => at > from - outran && at + settled(user) <= to && !received(user).has(n))
+      const during = ofRoom.filter(({ at }) => at > from && at < to && there(at, at));
+      lost.push(...ofRoom.filter(({ at, n }) => at > from - begin && at + settled(user) <= to && there(at, at + settled(user)) && !received(user).has(n))
         .map((event) => ({ user, from, to, ...event })));
       if (to < Infinity && during.some(({ n }) => !handed(user).has(n))) hits += 1;
     }
