@@ -10,7 +10,6 @@ enum { LIFE_ANCHORS_MAX = 5 };
 
 struct life {
     struct partition_name name;
-    int64_t next;                            /* as far as the newest checkpoint had come */
     struct anchor anchors[LIFE_ANCHORS_MAX]; /* descending */
     unsigned anchor_count;
     uint32_t before; /* the life before it ... */
@@ -23,7 +22,8 @@ void lives_destroy(struct lives *l); /* NULL is fine */
 void lives_clear(struct lives *l);
 /* The newest checkpoint first, then ever older ones: an older one adds what the newer ones did not know. */
 void lives_add(struct lives *l, const struct checkpoint *c);
-/* Are all these topics known, and each partition that has records by one of them? */
+/* Are all these topics known, and each partition by one of its records? Of one that never had any it cannot
+ * be said: the newest checkpoint may be of a log that began at a place before them. */
 bool lives_complete(const struct lives *l, const struct slice *topics, size_t count);
 size_t lives_count(const struct lives *l);
 const struct life *lives_get(const struct lives *l, size_t i); /* valid until something is added */

@@ -50,7 +50,7 @@ static struct life *add(struct lives *l, const struct checkpoint_part *p)
         l->list = xrealloc(l->list, l->capacity * sizeof *l->list);
     }
     struct life *added = &l->list[l->count++];
-    *added = (struct life){.name = p->name, .next = p->next};
+    *added = (struct life){.name = p->name};
     added->name.topic.data = xstrndup(p->name.topic.data, p->name.topic.size);
     return added;
 }
@@ -106,7 +106,7 @@ void lives_add(struct lives *l, const struct checkpoint *c)
 bool lives_complete(const struct lives *l, const struct slice *topics, size_t count)
 {
     for (size_t i = 0; i < l->count; i++)
-        if (l->list[i].anchor_count == 0 && l->list[i].next > 0 && !l->list[i].ended)
+        if (l->list[i].anchor_count == 0 && !l->list[i].ended)
             return false;
     for (size_t i = 0; i < count; i++)
         if (!lives_know(l, topics[i]))
