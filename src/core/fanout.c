@@ -165,7 +165,8 @@ static void send_away(struct session *s)
 /* Up to where a side walk may come without that its session has to know. */
 static uint64_t reach_of(const struct session *side)
 {
-    return side->until > side->main->position ? side->until : side->main->position;
+    uint64_t stands = side->main->position; /* nowhere, once the log has left it behind */
+    return stands != HOTLOG_NOWHERE && stands > side->until ? stands : side->until;
 }
 
 static void arrive(struct session *s)

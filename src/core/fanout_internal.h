@@ -52,6 +52,7 @@ struct session {
     uint8_t log;
     uint8_t state;
     bool frozen;   /* whatever its state, nothing is handed over */
+    bool stays;    /* held for a side walk: it stands in the hot log like those behind */
     bool side;     /* main is set */
     bool repeat;   /* side walks: of what is to be acknowledged, and nothing else */
     bool strayed;  /* side walks: may have brought more than they were to */

@@ -65,7 +65,7 @@ static bool is_behind(uint8_t state)
 /* Among the walkers of its log, or not. */
 static void settle(struct session *s)
 {
-    bool walks = is_behind(s->state) && s->position != HOTLOG_NOWHERE;
+    bool walks = (is_behind(s->state) || s->stays) && s->position != HOTLOG_NOWHERE;
     if (walks && s->walker == NO_WALKER)
         walkers_add(&s->fanout->views[s->log], s);
     else if (!walks && s->walker != NO_WALKER)
@@ -155,6 +155,7 @@ void session_change(struct session *s, enum session_state to)
 void session_start(struct session *s)
 {
     CHECK(s->state == SESSION_HELD);
+    s->stays = false;
     session_change(s, SESSION_READY);
 }
 
@@ -162,7 +163,8 @@ void session_set_position(struct session *s, uint64_t position)
 {
     CHECK(s->state == SESSION_HELD && s->log == HOT);
     session_change_origin(s, NULL);
-    s->position = position;
+    session_move(s, position);
+    settle(s);
 }
 
 /* Its events are marked in any case, which takes an origin: one that compares nothing. */
@@ -244,6 +246,7 @@ bool session_hold(struct session *s)
     }
     if (s->state == SESSION_LIVE)
         s->position = s->fanout->position;
+    s->stays = true;
     session_change(s, SESSION_HELD);
     return true;
 }
@@ -460,6 +463,7 @@ void session_destroy(struct session *s)
 {
     if (!s)
         return;
+    s->stays = false;
     session_change(s, SESSION_HELD);
     while (s->room_count > 0)
         leave_at(s, s->room_count - 1);
