@@ -463,3 +463,12 @@ test('but not by one that comes after that resume, or when the cursor is of that
   ]);
   assert.ok(ofIt.counts.loss || ofIt.counts['resume-skips'], report(ofIt));
 });
+
+test('each walk may tell of the end of each life, but not once more', () => {
+  const ends = (count) => threeLives(({ event, gap }) => [
+    resumeAt(2), ...Array.from({ length: count }, (_, i) => gap(2503, 1 - (i % 2))),
+    event(2505, 2, 0, BACKFILL), event(2506, 2, 1, BACKFILL), event(2507, 2, 2, BACKFILL), RESUMED,
+  ]).counts;
+  assert.deepEqual(ends(4), {}); // the connection's own walk, and the one of the resume: two lives each
+  assert.deepEqual(ends(5), { 'gap-twice': 1 });
+});

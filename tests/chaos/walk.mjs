@@ -363,14 +363,16 @@ export class ClientWalk {
     if (STARTS_OVER.has(reason)) this.startedOver.set(this.part, true);
   }
 
-  // Each walk of a connection, its own and those beside it, has its own holes, and tells of each once. The next connection
+  // Each walk of a connection, its own and those beside it, has its own holes, and tells of each once; of several lives that
+  // ended, each is one. The next connection
   // is told again only when the cursor it comes with is from before that, or from elsewhere: there a gap, like an event, may
   // come again.
   checkToldOnce(gap) {
     const { connection } = this;
     const same = this.gaps.get(this.part).filter((other) => isSameHole(other, gap));
     const here = same.filter((other) => other.connection === connection);
-    const before = here.length > connection.sides ? here.at(-1)
+    const lives = gap.startsOver ? Math.max(1, gap.lifeNow - gap.lifeBefore) : 1;
+    const before = here.length >= (connection.sides + 1) * lives ? here.at(-1)
       : here.length === 0 && connection.sides === 0 && connection.exact ? same.findLast((other) => this.isCovered(other.row)) : undefined;
     if (before) this.accuse('gap-twice', [before.row, connection.row, gap.row], `${this.run.where(this.part, gap.lifeNow, gap.from)} was told missing twice`);
   }
