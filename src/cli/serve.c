@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,16 @@ struct options {
     long replay; /* seconds; 0: no */
 };
 
-enum { REPLAY_SECONDS = 5, REPLAY_SECONDS_MAX = 3600 };
+enum {
+    REPLAY_SECONDS = 5,
+    REPLAY_SECONDS_MAX = 3600,
+    END_SECONDS = 12, /* for what is left when all connections are drained */
+};
+
+struct ending {
+    unsigned seconds;
+    int status;
+};
 static const char replay_secret[] = "development";
 
 static const char usage[] =
@@ -107,6 +117,25 @@ static int wait_for_end(const sigset_t *signals, struct bridge *bridge)
     }
 }
 
+/* librdkafka 2.0.2 waits for ever when it is to end, once reading of a partition was stopped while that was
+ * deleted. All that matters is written long before. */
+static void *end_anyway(void *argument)
+{
+    const struct ending *e = argument;
+    (void)sleep(e->seconds);
+    log_warn("serve", "librdkafka does not end; it is left");
+    _exit(e->status);
+}
+
+static void begin_to_end(unsigned drain_seconds, int status)
+{
+    static struct ending ending;
+    ending = (struct ending){drain_seconds + END_SECONDS, status};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, end_anyway, &ending) == 0)
+        (void)pthread_detach(thread);
+}
+
 static int serve(const struct config *config)
 {
     static const int known[] = {SIGTERM, SIGINT, SIGHUP};
@@ -130,11 +159,12 @@ static int serve(const struct config *config)
     bool fine = !config->port_file[0] || write_port_file(config->port_file, buffer_slice(&ports));
     int signal_number = fine ? wait_for_end(&signals, bridge) : SIGTERM;
     log_info("serve", "stopping signal=%d", signal_number);
-    bool refused = bridge_refused(bridge);
+    int status = bridge_refused(bridge) ? EXIT_SETTINGS : fine ? 0 : 1;
+    begin_to_end((unsigned)config->drain_timeout, status);
     bridge_destroy(bridge);
     buffer_finish(&ports);
     buffer_finish(&fault);
-    return refused ? EXIT_SETTINGS : fine ? 0 : 1;
+    return status;
 }
 
 int cli_serve(int argc, char **argv)
