@@ -165,7 +165,14 @@ static int64_t mark_of_unknown(const struct resume_question *q, uint32_t p, bool
 /* A partition that began after the checkpoint. */
 static void place_new(struct resume_plan *plan, const struct resume_question *q, uint32_t p)
 {
-    bool known = knows_topic(q->checkpoint, partitions_name(q->partitions, p).topic);
+    struct partition_name name = partitions_name(q->partitions, p);
+    bool known = knows_topic(q->checkpoint, name.topic);
+    if (partitions_past(q->partitions, p)) {
+        set_place(plan, p, head_of(q, p), head_of(q, p));
+        if (known) /* it began and ended since */
+            add_gap(plan, &(struct gap){name, 0, -1, GAP_RECREATED});
+        return;
+    }
     int64_t skip = known ? 0 : partitions_first(q->partitions, p);
     set_place(plan, p, skip, mark_of_unknown(q, p, known));
 }

@@ -266,7 +266,7 @@ void kafka_trace_doubt(struct kafka_topic *t, int32_t id);
 void kafka_trace_retained(struct kafka_trace *trace, int64_t low);
 /* Has every partition been seen to be the same, by a question put since? What has been away for long, or of
  * which nothing is known, is not waited for. */
-bool kafka_trace_verified(const struct kafka_topic *t, uint64_t since);
+bool kafka_trace_verified(struct kafka_topic *t, uint64_t since);
 /* ... and been read to where it ended then? */
 bool kafka_trace_read_out(const struct kafka_topic *t);
 /* Looks at what is due. */

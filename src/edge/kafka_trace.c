@@ -124,15 +124,19 @@ static bool is_away(const struct kafka_topic *t, const struct kafka_partition *p
     return (t->missing && now - t->missing_at > AWAY_MS) || (!p->led && now - p->unled_at > AWAY_MS);
 }
 
-bool kafka_trace_verified(const struct kafka_topic *t, uint64_t since)
+bool kafka_trace_verified(struct kafka_topic *t, uint64_t since)
 {
     uint64_t now = kafka_clock_ms();
+    bool verified = true;
     for (int32_t id = 0; id < t->live_count; id++) {
-        const struct kafka_partition *p = &t->partitions[id];
-        if (p->trace.mark.offset >= 0 && p->trace.same_at < since && !is_away(t, p, now))
-            return false;
+        struct kafka_partition *p = &t->partitions[id];
+        if (p->trace.mark.offset < 0 || p->trace.same_at >= since || is_away(t, p, now))
+            continue;
+        verified = false;
+        if (p->trace.ask_at > now + RETRY_MS) /* its mark has only come since, and was not in a hurry */
+            p->trace.ask_at = 0;
     }
-    return true;
+    return verified;
 }
 
 bool kafka_trace_read_out(const struct kafka_topic *t)

@@ -127,6 +127,25 @@ static void a_partition_that_the_checkpoint_does_not_know_is_new(void **state)
     assert_int_equal(x->plan.gap_count, 0);
 }
 
+static void a_partition_that_began_and_ended_since_is_a_gap(void **state)
+{
+    struct fixture *x = *state;
+    partitions_get(x->partitions, SLICE("orders"), 0, 0);
+    partitions_add_past(x->partitions, SLICE("orders"), 1, 0);
+    partitions_renew(x->partitions, SLICE("orders"), 1, 77, 0);
+    partitions_add_past(x->partitions, SLICE("a-topic-of-its-own"), 0, 5);
+    x->heads[0] = 100;
+    add_part(x, "orders", 0, 0, 100);
+    x->cursor.complete = x->cursor.whole = true;
+    make(x);
+    assert_int_equal(x->plan.gap_count, 1);
+    assert_int_equal(x->plan.gaps[0].name.number, 1);
+    assert_int_equal(x->plan.gaps[0].from, 0);
+    assert_int_equal(x->plan.gaps[0].to, -1);
+    assert_place(x, 2, 0, 0);
+    assert_false(x->plan.ahead);
+}
+
 static void partitions_that_are_not_found_yet_are_noticed(void **state)
 {
     struct fixture *x = *state;
@@ -392,6 +411,7 @@ int main(void)
         stage(what_is_not_listed_may_have_moved_as_far_as_any),
         stage(numbers_are_those_of_this_process),
         stage(a_partition_that_the_checkpoint_does_not_know_is_new),
+        stage(a_partition_that_began_and_ended_since_is_a_gap),
         stage(partitions_that_are_not_found_yet_are_noticed),
         stage(a_topic_that_was_made_again_is_a_gap_and_then_all_of_it),
         stage(what_a_start_found_need_not_be_the_life_that_had_no_record_yet),
