@@ -366,15 +366,25 @@ void session_gone(struct engine_session *s)
     retire(s);
 }
 
+/* What there is, or the close after it. */
+static void poll_answer_last(struct engine_session *s)
+{
+    poll_answer(s);
+    if (s->queue.size == 0 && s->close_follows) {
+        s->close_follows = false;
+        queue_packet(s, SLICE("1"));
+    }
+}
+
 /* The poll that is held, or else the next one, brings what was said last, and a close. */
 static void say_goodbye(struct engine_session *s, enum engine_end why)
 {
-    /* Official clients drop what comes in one answer with the close. */
-    if (why == ENGINE_BY_US && s->get && s->queue.size > 0)
-        poll_answer(s);
-    queue_packet(s, why == ENGINE_BY_CLIENT ? SLICE("6") : SLICE("1"));
+    /* Official clients drop what comes in one answer with the close: it follows in the next one. */
+    s->close_follows = why == ENGINE_BY_US && s->queue.size > 0;
+    if (!s->close_follows)
+        queue_packet(s, why == ENGINE_BY_CLIENT ? SLICE("6") : SLICE("1"));
     if (s->get)
-        poll_answer(s);
+        poll_answer_last(s);
     if (s->queue.size == 0 || why != ENGINE_BY_US) {
         session_gone(s);
         return;
@@ -444,7 +454,7 @@ static void answer_polls(struct engine *e)
             continue;
         if (s->state == ENGINE_OPEN)
             e->hooks->leaving(s->app);
-        poll_answer(s);
+        poll_answer_last(s);
         if (s->state == ENGINE_LEAVING && s->queue.size == 0)
             session_gone(s);
     }

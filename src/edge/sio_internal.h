@@ -63,8 +63,9 @@ struct engine_session {
     bool upgrading; /* its probe was answered */
     bool pinged;
     bool wants_write;
-    bool dirty;    /* may have something for a poll */
-    bool retiring; /* over, or leaving */
+    bool close_follows; /* leaving: what is in the queue first */
+    bool dirty;         /* may have something for a poll */
+    bool retiring;      /* over, or leaving */
     char sid[ENGINE_ID_SIZE + 1];
 };
 
