@@ -73,9 +73,11 @@ void allowance_login_failed(struct allowance *a, uint64_t now);
 uint64_t allowance_identify(struct allowance *a, struct slice user, struct account **account, uint64_t now);
 void allowance_leave(struct allowance *a, struct account *account);
 
-/* It has shown what only somebody with a good credential can know. */
-void allowance_vouch(struct allowance *a);
+/* It has shown what only somebody with a good credential can know: the session that `by` is of. A session
+   vouches for as many connections as a client that polls may need, and no more. */
+void allowance_vouch(struct allowance *a, struct allowance *by);
 bool allowance_is_vouched(const struct allowance *a);
+void allowance_unvouch(struct allowance *a); /* nobody with a credential is there any more */
 /* It goes on sending although it was refused: more often than the limit would ever have let through at once.
  */
 bool allowance_is_flooding(const struct allowance *a);

@@ -12,7 +12,8 @@ enum {
     KEY_MAX = 129,           /* a kind, and a user id of 128 bytes */
     IDLE_MAX = 65536,        /* accounts that are kept for their debts alone */
     AT_ONCE_RETRY_MS = 5000, /* nobody knows when one of them goes */
-    FLOOD_LEAST = 100
+    FLOOD_LEAST = 100,
+    VOUCHED_MAX = 16 /* browsers use six, and may still have those of the page before */
 };
 
 #define SECOND_US UINT64_C(1000000)
@@ -53,6 +54,8 @@ struct allowance {
     uint32_t refused; /* less what was let through since */
     bool counted;     /* among those without a credential */
     bool vouched;
+    struct allowance *voucher; /* held; NULL: its own credential */
+    uint32_t vouched_for;      /* others */
     _Atomic uint64_t messages, joins;
 };
 
@@ -271,6 +274,15 @@ struct allowance *allowance_for_session(struct allowance *a, uint64_t now, uint6
     return own;
 }
 
+static void drop_voucher(struct allowance *a)
+{
+    struct allowance *by = a->voucher;
+    a->voucher = NULL;
+    if (by)
+        by->vouched_for--;
+    allowance_release(by);
+}
+
 static void stop_counting(struct allowance *a)
 {
     if (a->counted)
@@ -283,6 +295,7 @@ void allowance_release(struct allowance *a)
     if (!a || --a->holds > 0)
         return;
     stop_counting(a);
+    drop_voucher(a);
     if (a->address)
         release_account(a->limits, a->address);
     free(a);
@@ -384,12 +397,19 @@ void allowance_login_failed(struct allowance *a, uint64_t now)
         paid_at, &old, next, memory_order_relaxed, memory_order_relaxed));
 }
 
+static void vouch(struct allowance *a)
+{
+    a->vouched = true;
+    stop_counting(a);
+}
+
 uint64_t allowance_identify(struct allowance *a, struct slice user, struct account **account, uint64_t now)
 {
     *account = NULL;
     if (!a)
         return 0;
-    allowance_vouch(a);
+    drop_voucher(a);
+    vouch(a);
     if (!a->address)
         return 0;
     note_time(a->limits, now);
@@ -410,17 +430,31 @@ void allowance_leave(struct allowance *a, struct account *account)
     release_account(a->limits, account);
 }
 
-void allowance_vouch(struct allowance *a)
+/* One that is vouched for vouches for nobody, so there are no circles. */
+void allowance_vouch(struct allowance *a, struct allowance *by)
 {
-    if (!a)
+    if (!a || !by || a == by || a->vouched || !by->vouched || by->voucher || by->vouched_for == VOUCHED_MAX)
         return;
-    a->vouched = true;
-    stop_counting(a);
+    a->voucher = allowance_hold(by);
+    by->vouched_for++;
+    vouch(a);
 }
 
 bool allowance_is_vouched(const struct allowance *a)
 {
     return a && a->vouched;
+}
+
+void allowance_unvouch(struct allowance *a)
+{
+    if (!a || !a->vouched)
+        return;
+    a->vouched = false;
+    drop_voucher(a);
+    if (!a->address)
+        return;
+    a->counted = true;
+    atomic_fetch_add_explicit(&a->address->present, 1, memory_order_relaxed);
 }
 
 bool allowance_is_flooding(const struct allowance *a)

@@ -373,8 +373,8 @@ static void answer_request(struct exchange *x, const struct http_head *head)
     struct engine_session *s;
     bool post = slice_is(head->method, "POST"), get = slice_is(head->method, "GET");
     const struct request_fault *fault = request_check(x->engine, head, false, &s);
-    if (s && allowance_is_vouched(s->allowance))
-        allowance_vouch(conn_companion(x->conn));
+    if (s)
+        allowance_vouch(conn_companion(x->conn), s->allowance);
     if (fault)
         answer_fault(x, fault);
     else if (!s)

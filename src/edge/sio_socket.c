@@ -24,6 +24,7 @@ struct link {
     struct awaiting *awaiting;
     struct link *next_reaping;
     bool reaping; /* some socket is over */
+    bool joined;  /* some namespace */
 };
 
 /* A packet whose bytes are still to come. */
@@ -79,6 +80,15 @@ static void free_socket(struct sio_socket *s)
     free(s);
 }
 
+/* As at the beginning: whoever has left all namespaces may join one, but is not counted with those who are
+ * in. */
+static void await_namespace(struct link *l)
+{
+    l->joined = false;
+    allowance_unvouch(engine_allowance(l->session));
+    loop_timer_set(l->server->loop, &l->timer, l->server->settings.connect_ms);
+}
+
 static void reap(struct link *l)
 {
     l->reaping = false;
@@ -91,6 +101,8 @@ static void reap(struct link *l)
         *at = s->next;
         free_socket(s);
     }
+    if (!l->sockets && l->joined)
+        await_namespace(l);
 }
 
 /* --- writing --- */
@@ -116,6 +128,7 @@ void sio_accept(struct sio_socket *s, struct slice sid, const char *more)
     buffer_print(out, "{\"sid\":\"%.*s\"%s}", SLICE_ARGS(sid), more);
     finish(s);
     s->state = SOCKET_CONNECTED;
+    s->link->joined = true;
     loop_timer_clear(s->link->server->loop, &s->link->timer);
 }
 

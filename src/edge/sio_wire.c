@@ -64,8 +64,7 @@ static void on_message(struct wire *w, const struct frame_message *m)
 {
     struct engine_session *s = w->session;
     struct engineio_packet p;
-    if (allowance_is_vouched(s->allowance)) /* perhaps that of another connection */
-        allowance_vouch(conn_companion(w->conn));
+    allowance_vouch(conn_companion(w->conn), s->allowance); /* perhaps that of another connection */
     if (!s->websocket && engine_heard(s) > 0)
         return;
     if (!s->websocket)

@@ -7,7 +7,7 @@ import { io } from 'socket.io-client';
 import { openWorld, token } from './lib/bridge.mjs';
 import { attempt, bareClient, bareSocket, connect, frame, frameOf } from './lib/client.mjs';
 import { Line, Wire, request } from './lib/engineio.mjs';
-import { ADMIN, BUYER, MANAGER_OF_1, OTHER_BUYER, placeOrder } from './lib/orders.mjs';
+import { ADMIN, BUYER, CEO, MANAGER_OF_1, MANAGER_OF_2_AND_3, OTHER_BUYER, placeOrder } from './lib/orders.mjs';
 import { until } from './lib/processes.mjs';
 
 const TEXT = 1, CLOSE = 8, PING = 9, PONG = 10;
@@ -204,6 +204,18 @@ test('HTTP requests on one connection count as messages: beyond the rate 429, an
   const statuses = bare.received.toString('latin1').match(/(?<=HTTP\/1\.1 )\d+/g);
   assert.ok(statuses.length >= 201 && statuses.length < 230, `${statuses.length} answers`);
   assert.deepEqual([...new Set(statuses.slice(0, -1)), statuses.at(-1)], ['400', '429']);
+}));
+
+test('a Socket.IO connection that has left all namespaces counts as one without a credential', () => assertHit('address_unauthenticated', async () => {
+  const headers = from('192.0.2.92');
+  const wires = [];
+  for (const user of [ADMIN, CEO, MANAGER_OF_1, MANAGER_OF_2_AND_3, BUYER, OTHER_BUYER]) {
+    wires.push(await Wire.open(bridge, {}, { headers }));
+    await wires.at(-1).connect(user);
+    wires.at(-1).send('41');
+  }
+  await until('the next one to be refused', () => Wire.open(bridge, {}, { headers }).then((wire) => wire.drop(), ({ status }) => status === 429), { every: 300 });
+  for (const wire of wires) wire.drop();
 }));
 
 test('requests that go to and fro between the loops are counted on', () => assertHit('messages', async () => {

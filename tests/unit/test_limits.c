@@ -29,7 +29,8 @@ static void what_has_no_allowance_has_no_limits(void **state)
     assert_null(account);
     allowance_login_failed(NULL, 0);
     allowance_leave(NULL, NULL);
-    allowance_vouch(NULL);
+    allowance_vouch(NULL, NULL);
+    allowance_unvouch(NULL);
     assert_false(allowance_is_flooding(NULL));
     assert_null(allowance_hold(NULL));
     allowance_release(NULL);
@@ -139,8 +140,9 @@ static void only_so_many_of_an_address_may_be_without_a_credential(void **state)
     assert_int_equal(allowance_enter(c, false, 0), 5000);
     struct allowance *d = allowance_create(l, SLICE("there"), 0);
     assert_int_equal(allowance_enter(d, false, 0), 0);
-    allowance_vouch(a);
-    allowance_vouch(a);
+    struct account *user;
+    assert_int_equal(allowance_identify(a, SLICE("7"), &user, 0), 0);
+    allowance_leave(a, user);
     struct allowance *e = allowance_create(l, SLICE("here"), 0);
     assert_int_equal(allowance_enter(e, false, 0), 0); /* who was refused does not count */
     struct allowance *f = allowance_create(l, SLICE("here"), 0);
@@ -172,7 +174,9 @@ static void the_second_session_of_a_connection_counts_as_another_connection(void
     assert_ptr_not_equal(second, a);
     assert_true(allowance_is_of(second, SLICE("here")));
     assert_int_equal(wait, 0);
-    allowance_vouch(a); /* for the first one only */
+    struct account *user;
+    assert_int_equal(allowance_identify(a, SLICE("7"), &user, 0), 0); /* for the first one only */
+    allowance_leave(a, user);
     assert_false(allowance_is_vouched(second));
     struct allowance *third = allowance_for_session(a, 0, &wait);
     assert_int_equal(wait, 0);
@@ -184,6 +188,47 @@ static void the_second_session_of_a_connection_counts_as_another_connection(void
     struct allowance *left[] = {a, first, second, third, fourth};
     for (size_t i = 0; i < sizeof left / sizeof *left; i++)
         allowance_release(left[i]);
+    assert_int_equal(limits_accounts(l), 0);
+    limits_destroy(l);
+}
+
+static void a_session_vouches_for_so_many_connections_and_while_somebody_is_there(void **state)
+{
+    (void)state;
+    struct limits *l = make(LIMIT_ADDRESS_UNAUTHENTICATED, 1);
+    struct allowance *by = allowance_create(l, SLICE("here"), 0), *others[18];
+    struct account *user;
+    for (size_t i = 0; i < 18; i++)
+        others[i] = allowance_create(l, SLICE("here"), 0);
+    allowance_vouch(others[0], by); /* it has shown nothing itself */
+    assert_false(allowance_is_vouched(others[0]));
+    assert_int_equal(allowance_identify(by, SLICE("7"), &user, 0), 0);
+    allowance_vouch(others[17], others[0]);
+    for (size_t i = 0; i < 17; i++)
+        allowance_vouch(others[i], by);
+    assert_true(allowance_is_vouched(others[15]));
+    assert_false(allowance_is_vouched(others[16]));
+    allowance_vouch(others[17], others[0]); /* who is vouched for vouches for nobody */
+    assert_false(allowance_is_vouched(others[17]));
+    assert_int_equal(allowance_enter(others[16], true, 0), 5000);
+    allowance_release(others[0]);
+    allowance_vouch(others[17], by); /* a place is free */
+    assert_true(allowance_is_vouched(others[17]));
+    allowance_leave(by, user);
+    allowance_unvouch(by);
+    allowance_unvouch(by);
+    assert_false(allowance_is_vouched(by));
+    assert_int_equal(allowance_enter(by, true, 0), 0); /* it is the only one */
+    struct allowance *late = allowance_create(l, SLICE("here"), 0);
+    assert_int_equal(allowance_enter(late, true, 0), 5000);
+    assert_int_equal(allowance_identify(others[1], SLICE("8"), &user, 0), 0); /* now by itself */
+    allowance_leave(others[1], user);
+    allowance_vouch(late, others[1]);
+    assert_true(allowance_is_vouched(late));
+    allowance_release(by);
+    allowance_release(late);
+    for (size_t i = 1; i < 18; i++)
+        allowance_release(others[i]);
     assert_int_equal(limits_accounts(l), 0);
     limits_destroy(l);
 }
@@ -275,6 +320,7 @@ int main(void)
         cmocka_unit_test(who_comes_from_nowhere_shares_nothing),
         cmocka_unit_test(only_so_many_of_an_address_may_be_without_a_credential),
         cmocka_unit_test(the_second_session_of_a_connection_counts_as_another_connection),
+        cmocka_unit_test(a_session_vouches_for_so_many_connections_and_while_somebody_is_there),
         cmocka_unit_test(coming_back_pays_nothing_off_and_idle_accounts_go),
         cmocka_unit_test(bad_credentials_are_counted_by_the_minute),
         cmocka_unit_test(loops_share_accounts_without_losing_count),

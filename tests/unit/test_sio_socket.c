@@ -124,6 +124,18 @@ static void who_joins_nothing_is_closed(void **state)
     finish(&p);
 }
 
+static void who_leaves_all_namespaces_is_closed_in_time_too(void **state)
+{
+    (void)state;
+    struct peer p;
+    begin(&p);
+    say_and_hear(&p, "40", "40{");
+    wire_say(&p, "41");
+    assert_true(peer_hears(&p, "no namespace was joined"));
+    assert_true(peer_sees_end(&p));
+    finish(&p);
+}
+
 static void an_application_ends_the_connection(void **state)
 {
     (void)state;
@@ -167,6 +179,7 @@ int main(void)
         cmocka_unit_test(bytes_arrive_with_their_packet),
         cmocka_unit_test(a_namespace_may_be_left_and_joined_again),
         cmocka_unit_test(who_joins_nothing_is_closed),
+        cmocka_unit_test(who_leaves_all_namespaces_is_closed_in_time_too),
         cmocka_unit_test(an_application_ends_the_connection),
         cmocka_unit_test(violations_end_the_connection),
     };
