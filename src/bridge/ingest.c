@@ -246,6 +246,7 @@ static void on_batch_done(void *owner)
 static void exchange_catalogue(struct ingest *in, struct kafka_source *source)
 {
     struct bridge *b = in->bridge;
+    double began = clock_wall_s();
     publish(in);
     struct edition *e = reload_take(b->reload);
     hotlog_empty(journal_log(b->journals[0]));
@@ -257,6 +258,8 @@ static void exchange_catalogue(struct ingest *in, struct kafka_source *source)
     free(names);
     reload_adopt(b->reload, e);
     edition_release(e);
+    double pause = clock_wall_s() - began;
+    metric_observe(metric_get(METRIC_RELOAD_PAUSE), pause > 0 ? pause : 0);
 }
 
 static void take_checkpoint(struct ingest *in, bool even_unmoved)

@@ -123,6 +123,15 @@ export const FAULTS = {
     process.kill(pid, 'SIGCONT');
   },
 
+  // A few catalogues, one after the other, which mean the same.
+  async reload() {
+    for (let i = this.rng.between(1, 4); i > 0; i--) {
+      this.stage.writeCatalogue();
+      for (const instance of this.stage.up()) this.stage.reload(instance);
+      await sleep(this.rng.between(100, 1500));
+    }
+  },
+
   async second() {
     await this.toggle(1);
     await sleep(2000);

@@ -1,5 +1,5 @@
 // What a run stands on: a Kafka and a PostgreSQL of its own, the members of groups and boards, and up to three instances.
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openWorld, token } from '../system/lib/bridge.mjs';
 import { KafkaSide, kafkaClient, startKafka } from '../system/lib/kafka.mjs';
@@ -62,11 +62,14 @@ class Stage {
     this.incarnations = [0, 0, 0];
     this.members = memberships(plan);
     this.memory = 0;
+    this.editions = 0;
+    this.catalogue = join(dir, 'catalogue.yaml');
   }
 
   async open() {
     for (const name of ['rows', 'kafka.log', 'postgres.log']) rmSync(join(this.dir, name), { recursive: true, force: true });
     mkdirSync(join(this.dir, 'rows'), { recursive: true });
+    this.writeCatalogue();
     const started = await Promise.allSettled([
       insistent(() => startKafka({ dir: join(this.dir, 'kafka') })),
       insistent(() => startPostgres({ dir: join(this.dir, 'postgres') })),
@@ -107,7 +110,7 @@ class Stage {
   // --- instances
 
   async startInstance(number) {
-    const bridge = await this.world.serve({ CATALOGUE, ...this.settings }, { ready: false });
+    const bridge = await this.world.serve({ CATALOGUE: this.catalogue, ...this.settings }, { ready: false });
     const instance = { number, incarnation: this.incarnations[number]++, bridge, port: bridge.port, open: true };
     this.instances[number] = instance;
     this.tell();
@@ -123,6 +126,17 @@ class Stage {
     this.tell();
     const end = how === 'kill' ? await instance.bridge.kill() : await instance.bridge.terminate(20_000);
     if (how !== 'kill' && (end.code !== 0 || end.signal)) throw new Error(`instance ${number} ended with ${JSON.stringify(end)}:\n${instance.bridge.log().slice(-3000)}`);
+  }
+
+  // Each edition means the same; every other one has one more channel, so that the clients' is another number.
+  writeCatalogue() {
+    const more = this.editions % 2 ? '  others:\n    address: /others\n    servers: [{$ref: \'#/servers/clients\'}]\n' : '';
+    const text = readFileSync(CATALOGUE, 'utf8').replace('  clients:\n    address: /\n', (channel) => `${more}${channel}`);
+    writeFileSync(this.catalogue, text.replace('version: 1.0.0', `version: 1.0.${this.editions++}`));
+  }
+
+  reload(instance) {
+    if (!instance.bridge.child.end) process.kill(instance.bridge.pid, 'SIGHUP');
   }
 
   up() {

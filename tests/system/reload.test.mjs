@@ -211,7 +211,7 @@ function complete(name, client, last) {
   assert.equal(seen.size, last);
 }
 
-test('twenty reloads under traffic, channels being renumbered: nothing is lost, for live, slow and returning clients', async () => {
+test('twenty reloads under traffic, channels being renumbered: nothing is lost, for live, slow and returning clients', async (t) => {
   write(catalogue());
   const settings = { LIFE_TIMEOUT: '600', SOCKET_SEND_BUFFER: '16KiB', LOOPS: '2' };
   const bridge = await world.serve(settings);
@@ -268,6 +268,10 @@ test('twenty reloads under traffic, channels being renumbered: nothing is lost, 
   }
   const marked = live.reduce((sum, client) => sum + client.of('posted').filter((message) => message.redelivered).length, 0);
   assert.ok(marked < live.length * n / 50, `${marked} marked events at the live ones, who noticed next to nothing`);
+  const [count, sum] = await Promise.all(['count', 'sum'].map((what) => bridge.metric(`causeway_reload_pause_seconds_${what}`)));
+  t.diagnostic(`reading paused for ${(1000 * sum / count).toFixed(1)} ms a reload`);
+  assert.equal(count, 20);
+  assert.ok(sum > 0 && sum / count < 1, `${sum} s in all`); // a program with sanitizers, on a busy machine
   for (const client of all) client.terminate();
   await bridge.terminate();
 });
