@@ -1,4 +1,4 @@
-// The orders system, live: ./dev demo [--once] [--kafka]
+// All domains of the catalogue, live: ./dev demo [--once] [--kafka]
 //
 //   --once   connects a client of each role, sends every event once, shows who received what, and ends
 //   --kafka  a real Apache Kafka instead of the embedded broker
@@ -7,6 +7,7 @@
 import { relative } from 'node:path';
 import { once } from './demo/once.mjs';
 import { Stage } from './demo/stage.mjs';
+import { domains } from './service.mjs';
 
 const OPTIONS = ['--once', '--kafka'];
 
@@ -14,25 +15,30 @@ const PEOPLE = [
   { who: 'an admin (all orders)', id: 1 },
   { who: 'the manager of city 1', id: 3 },
   { who: 'a buyer (own orders, bonuses)', id: 123 },
+  { who: 'an employee (tasks, documents, chats, calls, notifications)', id: 'user2' },
+  { who: 'a reader (posts of all and of friends, likes, comments, chats)', id: 'e4d2e6b0-cde2-42c5-aac3-0b8316f21e58', path: '/post/feed/posted' },
 ];
 
-function printWelcome(stage, orders) {
+function printWelcome(stage, orders, stories) {
   console.log(`
 Causeway is up: ws://${stage.host}
   readiness  http://${stage.host}/readyz     metrics  http://${stage.host}/metrics
   Kafka      ${stage.brokers}
-  orders are being published every two seconds; see ${relative('', orders.log)}
+  orders are being placed and delivered, an order every two seconds; see ${relative('', orders.log)}
+  tasks, documents, posts, chats and calls go their way meanwhile, from their beginning to their end and again; see ${relative('', stories.log)}
   the bridge's log: ${relative('', stage.bridge.logFile)}`);
-  for (const { who, id } of PEOPLE) {
+  for (const { who, id, path } of PEOPLE) {
     const token = stage.token(id);
+    const url = stage.url(token, { path });
     console.log(`
 ${who}: user ${id}
   token    ${token}
-  wscat    npx wscat -c "${stage.url(token)}"
-  browser  new WebSocket("${stage.url(token)}").onmessage = (event) => console.log(event.data)`);
+  wscat    npx wscat -c "${url}"
+  browser  new WebSocket("${url}").onmessage = (event) => console.log(event.data)`);
   }
   console.log(`
-The browser lines go into the console of any page that allows it, such as about:blank. In wscat, try {"type":"ping"}.
+The browser lines go into the console of any page that allows it, such as about:blank. In wscat, try {"type":"ping"},
+and as the employee {"type":"subscribe.task","data":{"taskId":"task-123"}}: then all of this task comes, not only what is yours.
 Ctrl-C stops everything and leaves nothing behind.
 `);
 }
@@ -43,8 +49,10 @@ const endOf = (name, child) => child.ended
 
 async function stay(stage) {
   const orders = stage.openOrders();
-  printWelcome(stage, orders);
-  const reason = await Promise.race([endOf('the bridge', stage.bridge), endOf('the order service', orders.child)]);
+  const stories = stage.openStories(domains().filter((domain) => domain !== 'orders'));
+  printWelcome(stage, orders, stories);
+  const reason = await Promise.race([endOf('the bridge', stage.bridge), endOf('the order service', orders.child),
+    endOf('the other services', stories.child)]);
   if (!stage.closing) throw new Error(reason);
 }
 

@@ -1,7 +1,7 @@
-// An example service for any domain: tells the examples of the document again and again, in their order, as a service of
-// that domain would publish them. Only ids and times are fresh.
+// An example service for any domain, or several: tells the examples of the document again and again, in their order, as a
+// service of that domain would publish them. Only ids and times are fresh.
 //
-//   KAFKA_BROKERS=localhost:9092 node examples/service.mjs tasks [--every MILLISECONDS] [--rounds N]
+//   KAFKA_BROKERS=localhost:9092 node examples/service.mjs DOMAIN... [--every MILLISECONDS] [--rounds N]
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -27,29 +27,41 @@ export function story(domain, catalogue = readCatalogue()) {
   }));
 }
 
-async function main([domain, ...args]) {
-  const known = domains();
-  if (!known.includes(domain)) {
-    console.error(`usage: node examples/service.mjs ${known.join('|')} [--every MILLISECONDS] [--rounds N]`);
-    return 2;
-  }
-  const option = (name, fallback) => (args.includes(name) ? Number(args[args.indexOf(name) + 1]) : fallback);
-  const [every, rounds] = [option('--every', 2000), option('--rounds', Infinity)];
-  const kafka = new Kafka({
-    clientId: `example-${domain}`, brokers: (process.env.KAFKA_BROKERS ?? 'localhost:9092').split(','), logLevel: logLevel.NOTHING,
-    retry: { initialRetryTime: 100, maxRetryTime: 2000, retries: 20 },
-  });
-  const producer = kafka.producer({ allowAutoTopicCreation: false, createPartitioner: Partitioners.DefaultPartitioner });
-  await producer.connect();
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => producer.disconnect().then(() => process.exit(0)));
+const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+async function tell(producer, domain, { every, rounds }) {
   for (let round = 0; round < rounds; round += 1) {
     for (const { topic, ...message } of story(domain)) {
       await producer.send({ topic, acks: -1, messages: [message] });
       console.log(`${topic} ${message.headers.ce_type} ${message.key}`);
       if (process.env.ALIVE_FILE) writeFileSync(process.env.ALIVE_FILE, message.headers.ce_time);
-      await new Promise((done) => setTimeout(done, every));
+      await pause(every);
     }
   }
+}
+
+async function main(args) {
+  const known = domains();
+  const options = args.findIndex((arg) => arg.startsWith('--'));
+  const told = options < 0 ? args : args.slice(0, options);
+  if (told.length === 0 || told.some((domain) => !known.includes(domain))) {
+    console.error(`usage: node examples/service.mjs ${known.join('|')}... [--every MILLISECONDS] [--rounds N]`);
+    return 2;
+  }
+  const option = (name, fallback) => (args.includes(name) ? Number(args[args.indexOf(name) + 1]) : fallback);
+  const [every, rounds] = [option('--every', 2000), option('--rounds', Infinity)];
+  const kafka = new Kafka({
+    clientId: `example-${told.join('-')}`, brokers: (process.env.KAFKA_BROKERS ?? 'localhost:9092').split(','), logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 100, maxRetryTime: 2000, retries: 20 },
+  });
+  const producer = kafka.producer({ allowAutoTopicCreation: false, createPartitioner: Partitioners.DefaultPartitioner });
+  await producer.connect();
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => producer.disconnect().then(() => process.exit(0)));
+  // Each tells its own story; they take turns, so that there is always something to see.
+  await Promise.all(told.map(async (domain, i) => {
+    await pause((every * i) / told.length);
+    await tell(producer, domain, { every, rounds });
+  }));
   await producer.disconnect();
   return 0;
 }

@@ -10,14 +10,25 @@ import { domains, story } from '../service.mjs';
 const COLUMNS = 6;
 const PLAIN = ['clients', 'posts']; // the channels that the demo's people connect to
 
-async function stand(stage, rights, person, channel) {
+// `asked`: the rooms on request that the channel's events go to.
+async function stand(stage, rights, person, channel, asked) {
   const { host } = stage;
   const socket = new WebSocket(`ws://${host}${channel.address}?token=${stage.token(person.id)}`);
   const place = { person, channel: channel.key, socket, messages: [] };
   socket.on('message', (bytes) => place.messages.push(JSON.parse(bytes.toString())));
   socket.on('error', () => {});
   await until('connected', () => place.messages.some((message) => message.type === 'connected'));
-  place.rooms = new Set(await rights.automatic(await rights.person(String(person.id)), channel.key));
+  const known = await rights.person(String(person.id));
+  place.rooms = new Set(await rights.automatic(known, channel.key));
+  const joined = [];
+  for (const room of asked) if (!place.rooms.has(room) && await rights.mayJoin(known, channel.key, room)) joined.push(room);
+  const payload = channel.channel['x-causeway']?.payload ?? 'data';
+  for (const room of joined) {
+    socket.send(JSON.stringify({ type: 'join-room', [payload]: { roomId: room } }));
+    place.rooms.add(room);
+  }
+  await until('the rooms to be joined', () => joined.every((room) => place.messages
+    .some((message) => message.type === 'room-joined' && message[payload].roomId === room)));
   return place;
 }
 
@@ -43,10 +54,12 @@ const entitled = (place, event) => place.channel === event.channel
   && event.rooms.some((room) => place.rooms.has(room)) && !event.except.some((room) => place.rooms.has(room));
 const received = (place, event) => place.messages.filter((m) => m.type === event.type && m.id?.startsWith(event.id)).length;
 
+const recordOf = (catalogue, { topic, key, headers, value }) => ({ ...placeOf(catalogue, { topic, headers }), key, headers, payload: JSON.parse(value) });
+
 async function publish(kafka, catalogue, domain) {
   const events = [];
   for (const { topic, ...message } of story(domain, catalogue)) {
-    const record = { ...placeOf(catalogue, { topic, headers: message.headers }), key: message.key, headers: message.headers, payload: JSON.parse(message.value) };
+    const record = recordOf(catalogue, { topic, ...message });
     const [{ partition, baseOffset }] = await kafka.produce(topic, message);
     events.push(...leaves(catalogue, record).map((event) => ({ ...event, id: `${topic}:${partition}:${baseOffset}:` })));
   }
@@ -94,11 +107,14 @@ export async function tellDomains(stage, without) {
     return asking;
   });
   const channels = catalogue.channels.filter(({ kafka, key }) => !kafka && PLAIN.includes(key));
-  const places = await Promise.all(people.flatMap((person) => channels.map((channel) => stand(stage, rights, person, channel))));
+  const told = domains(catalogue).filter((name) => !without.includes(name));
+  const coming = told.flatMap((domain) => story(domain, catalogue).flatMap((message) => leaves(catalogue, recordOf(catalogue, message))));
+  const roomsOn = ({ key }) => new Set(coming.filter(({ channel }) => channel === key).flatMap(({ rooms }) => rooms));
+  const places = await Promise.all(people.flatMap((person) => channels.map((channel) => stand(stage, rights, person, channel, roomsOn(channel)))));
   const kafka = await new KafkaSide(stage.brokers).open();
   try {
     const tables = [];
-    for (const domain of domains(catalogue).filter((name) => !without.includes(name))) {
+    for (const domain of told) {
       const events = await publish(kafka, catalogue, domain);
       await settle(places, events);
       const shown = mostConcerned(people, places, events);

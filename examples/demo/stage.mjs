@@ -10,9 +10,12 @@ import pg from 'pg';
 import { KafkaSide, startKafka } from '../../tests/system/lib/kafka.mjs';
 import { exampleSchema, startPostgres } from '../../tests/system/lib/postgres.mjs';
 import { buildDir, cleanEnvironment, root, start, stop, until } from '../../tests/system/lib/processes.mjs';
+import { readCatalogue } from '../../tools/catalogue.mjs';
 import { TOPICS } from '../orders/service.mjs';
 
 const PARTITIONS = 3;
+const EVERY_MS = 4000; // between two events of one domain
+const topicsOf = () => readCatalogue().channels.filter(({ kafka }) => kafka).map(({ address }) => address);
 export const program = process.env.CAUSEWAY ?? join(buildDir, 'release/causeway');
 
 async function portOrAny(wanted) {
@@ -89,7 +92,7 @@ export class Stage {
     const side = await new KafkaSide(this.brokers).open();
     try {
       const known = await side.admin.listTopics();
-      const missing = Object.values(TOPICS).filter((topic) => !known.includes(topic));
+      const missing = topicsOf().filter((topic) => !known.includes(topic));
       if (missing.length > 0) await side.createTopics(missing, PARTITIONS);
       const { topics } = await side.admin.fetchTopicMetadata({ topics: Object.values(TOPICS) });
       this.partitions = new Map(topics.map(({ name, partitions }) => [name, partitions.map((p) => p.partitionId)]));
@@ -99,7 +102,7 @@ export class Stage {
   }
 
   async openEmbeddedBroker() {
-    const args = Object.values(TOPICS).flatMap((topic) => ['--topic', `${topic}:${PARTITIONS}`]);
+    const args = topicsOf().flatMap((topic) => ['--topic', `${topic}:${PARTITIONS}`]);
     const child = start(program, ['broker', ...args], { log: join(this.dir, 'broker.log'), name: 'broker' });
     this.keep(() => stop(child));
     this.embedded = true;
@@ -150,6 +153,16 @@ export class Stage {
     return { log, child };
   }
 
+  // All that is not about orders: the examples of the catalogue, as stories.
+  openStories(domains) {
+    const log = join(this.dir, 'stories.log');
+    const child = start(process.execPath, [join(root, 'examples/service.mjs'), ...domains, '--every', String(EVERY_MS)], {
+      log, name: 'stories', env: cleanEnvironment({ KAFKA_BROKERS: this.brokers }),
+    });
+    this.keep(() => stop(child));
+    return { log, child };
+  }
+
   token(user, seconds = 86400) {
     const made = spawnSync(program, ['token', '--user', String(user), '--ttl', String(seconds)], {
       cwd: this.dir, encoding: 'utf8', env: cleanEnvironment({ JWT_SECRET: this.secret }),
@@ -158,8 +171,8 @@ export class Stage {
     return made.stdout.trim();
   }
 
-  url(token, host = this.host) {
-    return `ws://${host}?token=${token}`;
+  url(token, { host = this.host, path = '' } = {}) {
+    return `ws://${host}${path}?token=${token}`;
   }
 
   close() {
