@@ -16,7 +16,7 @@ const PEOPLE = [
   { who: 'the manager of city 1', id: 3 },
   { who: 'a buyer (own orders, bonuses)', id: 123 },
   { who: 'an employee (tasks, documents, chats, calls, notifications)', id: 'user2' },
-  { who: 'a reader (posts of all and of friends, likes, comments, chats)', id: 'e4d2e6b0-cde2-42c5-aac3-0b8316f21e58', path: '/post/feed/posted' },
+  { who: 'a reader (posts of all and of friends, likes, comments)', id: 'e4d2e6b0-cde2-42c5-aac3-0b8316f21e58', path: '/post/feed/posted' },
 ];
 
 function printWelcome(stage, orders, stories) {
