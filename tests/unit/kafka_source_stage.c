@@ -28,8 +28,8 @@ static char *copy(struct slice s)
 static void on_record(void *owner, const struct record *r)
 {
     struct collector *c = owner;
-    while (atomic_load(&c->blocked))
-        step();
+    for (; atomic_load(&c->blocked); step())
+        atomic_store(&c->waits, true);
     struct seen one = {.topic = copy(r->topic),
         .partition = r->partition,
         .offset = r->offset,

@@ -49,7 +49,8 @@ struct collector {
     int64_t jump_from, jump_to;
     int32_t jump_partition;
     enum kafka_jump jump_why;
-    atomic_bool blocked; /* the record hook waits while this is set */
+    atomic_bool blocked; /* the record hook waits while this is set ... */
+    atomic_bool waits;   /* ... and does so: a record has come */
     atomic_bool closed;  /* nothing may be read */
     atomic_int asked;    /* while all was placed */
 };

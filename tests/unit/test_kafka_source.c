@@ -115,6 +115,7 @@ static void a_batch_without_a_record_is_none(void **state)
     AWAIT(ready(&st));
     atomic_store(&st.collector.blocked, true);
     publish_numbers(&st, st.topic, 0, 0, 1);
+    AWAIT(atomic_load(&st.collector.waits));
     (void)nanosleep(&(struct timespec){.tv_sec = 3, .tv_nsec = 300000000}, NULL);
     atomic_store(&st.collector.blocked, false);
     AWAIT(collected(&st.collector) == 1);
