@@ -269,7 +269,7 @@ test('twenty reloads under traffic, channels being renumbered: nothing is lost, 
   const marked = live.reduce((sum, client) => sum + client.of('posted').filter((message) => message.redelivered).length, 0);
   assert.ok(marked < live.length * n / 50, `${marked} marked events at the live ones, who noticed next to nothing`);
   const [count, sum] = await Promise.all(['count', 'sum'].map((what) => bridge.metric(`causeway_reload_pause_seconds_${what}`)));
-  t.diagnostic(`reading paused for ${(1000 * sum / count).toFixed(1)} ms a reload`);
+  t.diagnostic(`figures: a reload kept the Kafka thread from its records for ${(1000 * sum / count).toFixed(1)} ms, 20 of them under traffic`);
   assert.equal(count, 20);
   assert.ok(sum > 0 && sum / count < 1, `${sum} s in all`); // a program with sanitizers, on a busy machine
   for (const client of all) client.terminate();
