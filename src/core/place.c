@@ -93,7 +93,7 @@ void session_mark_strayed(struct session *side, uint64_t reached)
         o->skip[i] = before ? origin_skip(before, i) : 0;
         o->mark[i] = greater(o->mark[i], before ? origin_mark(before, i) : 0);
         o->mark[i] = greater(o->mark[i], side->origin ? origin_mark(side->origin, i) : 0);
-        if (o->stop)
+        if (before && o->stop)
             o->stop[i] = i < before->count ? before->stop[i] : 0;
     }
     session_change_origin(side->main, o);
