@@ -161,17 +161,27 @@ struct origin *stretch_reach(const struct stretch *t, const struct origin *from)
     return to;
 }
 
+/* Is this life over before `next`, where the hot log goes on? Where it is not, the hot log tells its end. */
+static bool is_over_before(
+    const struct stretch *t, uint32_t p, int64_t next, const int64_t *heads, uint32_t count)
+{
+    return !partitions_current(t->bridge->partitions, p) && (p >= count || next >= heads[p]);
+}
+
 void stretch_declare(const struct stretch *t, struct request *r, struct origin *to)
 {
+    uint32_t count = hotlog_place_count(hot_of(t));
+    int64_t *heads = xcalloc(count + 1, sizeof *heads);
+    hotlog_place_after(hot_of(t), hotlog_head(hot_of(t)), heads, count);
     for (uint32_t p = 0; p < to->count; p++) {
-        int64_t from = origin_skip(r->origin, p);
-        if (from == to->skip[p])
+        int64_t from = origin_skip(r->origin, p), next = to->skip[p];
+        if (from == next)
             continue;
         r->gaps = xrealloc(r->gaps, (r->gap_count + 1) * sizeof *r->gaps);
-        bool over = !partitions_current(t->bridge->partitions, p);
-        r->gaps[r->gap_count++] = (struct gap){
-            partitions_name(t->bridge->partitions, p), from, over ? -1 : to->skip[p], t->floor[p].why};
+        r->gaps[r->gap_count++] = (struct gap){partitions_name(t->bridge->partitions, p), from,
+            is_over_before(t, p, next, heads, count) ? -1 : next, t->floor[p].why};
     }
+    free(heads);
     origin_release(r->origin);
     r->origin = to;
 }
