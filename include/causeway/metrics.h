@@ -54,7 +54,7 @@
     X(RELOADS, COUNTER, "causeway_catalogue_reloads_total", "Reloads of the catalogue, by result.",          \
         "result")                                                                                            \
     X(RELOAD_PAUSE, HISTOGRAM, "causeway_reload_pause_seconds",                                              \
-        "For so long a new catalogue kept the Kafka thread from its records.", "")                          \
+        "For so long a new catalogue kept the Kafka thread from its records.", "")                           \
     X(EXPIRED, COUNTER, "causeway_connections_expired_total",                                                \
         "Connections that were closed because their token had expired.", "")                                 \
     X(JOINS, COUNTER, "causeway_room_decisions_total", "Requests to join a room, by outcome.", "outcome")    \

@@ -19,7 +19,7 @@ let box;
 let next = 1;
 
 async function spoil(record) {
-  const [{ partition, baseOffset }] = await world.kafka.produce(topic, { partition: 0, headers: typed, ...record });
+  const [{ partition, baseOffset }] = await world.kafka.produceOnce(topic, { partition: 0, headers: typed, ...record });
   wanted.add(`${topic}/${partition}/${baseOffset}`);
 }
 

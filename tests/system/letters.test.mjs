@@ -19,7 +19,7 @@ const without = (field) => ({ ...order(), [field]: undefined });
 
 // Produces bad records and notes where they stand.
 async function spoil(...records) {
-  const acknowledged = await world.kafka.produce(topic, ...records);
+  const acknowledged = await world.kafka.produceOnce(topic, ...records);
   const next = new Map(acknowledged.map((a) => [a.partition, Number(a.baseOffset)]));
   for (const { partition } of records) {
     const offset = next.get(partition);

@@ -11,6 +11,7 @@
 
 enum {
     ENTRIES = 40000,
+    ROUNDS_MAX = 20,
     ROOMS = 6,
     PARTITIONS = 8,
     READERS = 3,

@@ -242,7 +242,11 @@ static void close_crowd(struct crowd *c)
     fanout_destroy(c->fanout);
 }
 
-static void run_fanouts(void)
+struct tally {
+    uint64_t delivered, missed;
+};
+
+static void run_fanouts(struct tally *tally)
 {
     struct stage s;
     static struct crowd crowds[FANOUTS];
@@ -256,34 +260,42 @@ static void run_fanouts(void)
     for (unsigned i = 0; i < FANOUTS; i++)
         pthread_join(threads[i], NULL);
     pthread_join(writer, NULL);
-    uint64_t delivered = 0, missed = 0;
     for (unsigned i = 0; i < FANOUTS * SESSIONS && !atomic_load(&s.fault); i++) {
         struct listener *l = &crowds[i / SESSIONS].listeners[i % SESSIONS];
         assert_true(session_is_live(l->session));
         if (!pass(l, ENTRIES))
             break;
-        delivered += l->delivered;
-        missed += l->missed;
+        tally->delivered += l->delivered;
+        tally->missed += l->missed;
     }
     if (atomic_load(&s.fault))
         fail_msg("%s", atomic_load(&s.fault));
-    assert_true(delivered > 100 && missed > 100); /* both have been tried */
     for (unsigned i = 0; i < FANOUTS; i++)
         close_crowd(&crowds[i]);
     close_stage(&s);
 }
 
+/* Again and again until both have been tried: how threads take turns is the machine's. */
+static void run_until_both_were_seen(void)
+{
+    struct tally tally = {0};
+    for (int round = 0; round < ROUNDS_MAX && (tally.delivered <= 100 || tally.missed <= 100); round++)
+        run_fanouts(&tally);
+    assert_true(tally.delivered > 100);
+    assert_true(tally.missed > 100);
+}
+
 static void each_event_comes_once_or_was_evicted(void **state)
 {
     (void)state;
-    run_fanouts();
+    run_until_both_were_seen();
 }
 
 static void so_it_is_when_a_turn_is_longer_than_the_log(void **state)
 {
     (void)state;
     frames_are_large = true;
-    run_fanouts();
+    run_until_both_were_seen();
     frames_are_large = false;
 }
 

@@ -146,18 +146,31 @@ export class KafkaSide {
   }
 
   // A record: {key, value (object, string, Buffer or null), headers, partition}.
-  async produce(topic, ...records) {
+  produce(topic, ...records) {
+    return this.#send(this.producer, topic, records);
+  }
+
+  // ... each of which is in the topic once: an answer that does not come makes the other producer send it again. One call at a time.
+  async produceOnce(topic, ...records) {
+    if (!this.careful) {
+      this.careful = this.client.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 });
+      await this.careful.connect();
+    }
+    return this.#send(this.careful, topic, records);
+  }
+
+  async #send(producer, topic, records) {
     const messages = records.map(({ value, ...rest }) => ({
       ...rest,
       value: value === null || typeof value === 'string' || Buffer.isBuffer(value) ? value : JSON.stringify(value),
     }));
-    const acknowledged = await this.producer.send({ topic, messages, acks: -1 });
+    const acknowledged = await producer.send({ topic, messages, acks: -1 });
     // A partition that kafkajs has not heard of yet is left out without an error.
     if (acknowledged.length === 0) throw new Error(`nothing was produced to ${topic}`);
     return acknowledged;
   }
 
   async close() {
-    await Promise.allSettled([this.producer.disconnect(), this.admin.disconnect()]);
+    await Promise.allSettled([this.producer.disconnect(), this.careful?.disconnect(), this.admin.disconnect()]);
   }
 }
