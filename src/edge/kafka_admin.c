@@ -59,8 +59,8 @@ rd_kafka_AdminOptions_t *kafka_admin_options(const struct kafka_admin *a, rd_kaf
 
 rd_kafka_event_t *kafka_admin_await(const struct kafka_admin *a, rd_kafka_event_type_t type)
 {
-    uint64_t deadline = kafka_clock_ms() + (uint64_t)a->patience_ms + 500;
-    while (kafka_clock_ms() < deadline && !atomic_load(a->stopping)) {
+    uint64_t deadline = clock_monotonic_ms() + (uint64_t)a->patience_ms + 500;
+    while (clock_monotonic_ms() < deadline && !atomic_load(a->stopping)) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(a->queue, SLICE_MS);
         if (event && rd_kafka_event_type(event) == type)
             return event;

@@ -75,7 +75,7 @@ void kafka_checkpoints_write(struct kafka_checkpoints *c, struct slice value, ui
 {
     struct writing *w = xcalloc(1, sizeof *w + value.size);
     w->tag = tag;
-    w->since = kafka_clock_ms();
+    w->since = clock_monotonic_ms();
     w->size = value.size;
     memcpy(w->value, value.data, value.size);
     lock_take(&c->lock);
@@ -221,7 +221,7 @@ static enum kafka_checkpoints_state judge(struct kafka_checkpoints *c, char *det
     lock_take(&c->lock);
     uint64_t oldest = c->first ? c->first->since : 0;
     lock_give(&c->lock);
-    uint64_t late = oldest ? kafka_clock_ms() - oldest : 0;
+    uint64_t late = oldest ? clock_monotonic_ms() - oldest : 0;
     bool ready = false;
     if (c->wrong || !c->settled || (c->struggling && oldest))
         (void)snprintf(detail, size, "%s", *c->trouble ? c->trouble : "connecting");
@@ -286,7 +286,7 @@ static void pause_before_retry(const struct kafka_checkpoints *c)
 /* A producer that has nothing to send does not notice that brokers are back. */
 static void look_for_brokers(struct kafka_checkpoints *c)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     if (c->reached || now < c->probe_at)
         return;
     c->probe_at = now + PROBE_MS;

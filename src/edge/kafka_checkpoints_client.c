@@ -48,7 +48,7 @@ void checkpoint_client_finish(struct checkpoint_client *c)
 bool checkpoint_client_open(struct checkpoint_client *c)
 {
     char text[512];
-    bool hopeless = c->unanswered_since && kafka_clock_ms() - c->unanswered_since > RENEW_AFTER_MS;
+    bool hopeless = c->unanswered_since && clock_monotonic_ms() - c->unanswered_since > RENEW_AFTER_MS;
     if (c->fatal || hopeless)
         checkpoint_client_close(c);
     if (c->handle)
@@ -75,6 +75,6 @@ bool checkpoint_client_ends(struct checkpoint_client *c, struct kafka_ends *ends
     if (!kafka_unanswered(error))
         c->unanswered_since = 0;
     else if (!c->unanswered_since)
-        c->unanswered_since = kafka_clock_ms();
+        c->unanswered_since = clock_monotonic_ms();
     return !error && ends->low >= 0 && ends->high >= 0;
 }

@@ -106,7 +106,7 @@ void checkpoint_reader_ask(
     q->offset = offset;
     q->answer = answer;
     q->context = context;
-    q->deadline = kafka_clock_ms() + PATIENCE_MS;
+    q->deadline = clock_monotonic_ms() + PATIENCE_MS;
     lock_take(&r->lock);
     *r->last = q;
     r->last = &q->next;
@@ -140,7 +140,7 @@ static void forget(struct checkpoint_reader *r, int64_t end)
    that has just changed may say less than is there, for a moment. */
 static void set_end(struct checkpoint_reader *r, int64_t end)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     if (end < r->end && r->shrunk_since && now - r->shrunk_since >= DOUBT_MS)
         forget(r, end);
     else if (end < r->end)
@@ -213,7 +213,7 @@ static void take_inbox(struct checkpoint_reader *r)
 
 static void give_up_overdue(struct checkpoint_reader *r, bool all)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < r->open_count; i++) {
         if (!all && now < r->open[i]->deadline)
             continue;
@@ -292,7 +292,7 @@ static void fetch(struct checkpoint_reader *r, struct fetch *f, int64_t start, i
     metric_add(r->fetches, 1);
     if (rd_kafka_consume_start_queue(r->client.partition, 0, start, r->client.queue) != 0)
         return;
-    uint64_t heard = kafka_clock_ms();
+    uint64_t heard = clock_monotonic_ms();
     size_t beyond = 0;
     bool more = true;
     while (more && beyond < AT_HAND_MAX && !atomic_load(&r->stopping)) {
@@ -302,10 +302,10 @@ static void fetch(struct checkpoint_reader *r, struct fetch *f, int64_t start, i
         if (m) {
             more = take(r, f, m);
             rd_kafka_message_destroy(m);
-            heard = awaited ? kafka_clock_ms() : heard;
+            heard = awaited ? clock_monotonic_ms() : heard;
         } else {
             struct kafka_ends ends;
-            more = awaited && kafka_clock_ms() - heard < SILENCE_MS;
+            more = awaited && clock_monotonic_ms() - heard < SILENCE_MS;
             if (more) /* librdkafka before 2.2 sleeps for a second when its queue was full; a question wakes
                          it */
                 (void)checkpoint_client_ends(&r->client, &ends);
@@ -358,7 +358,7 @@ static void fetch_newest(struct checkpoint_reader *r, const struct kafka_ends *e
 /* What the ends alone can tell. */
 static void judge(struct checkpoint_reader *r, const struct kafka_ends *ends)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < r->open_count; i++) {
         struct question *q = r->open[i];
         bool beyond = q->offset >= ends->high;
@@ -417,7 +417,7 @@ static void serve(struct checkpoint_reader *r)
 
 static bool any_due(const struct checkpoint_reader *r)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < r->open_count; i++)
         if (r->open[i]->not_before <= now)
             return true;
@@ -428,7 +428,7 @@ static void *run(void *argument)
 {
     struct checkpoint_reader *r = argument;
     while (!atomic_load(&r->stopping)) {
-        wait_until(r, kafka_clock_ms() + (r->open_count > 0 ? RETRY_MS : IDLE_MS));
+        wait_until(r, clock_monotonic_ms() + (r->open_count > 0 ? RETRY_MS : IDLE_MS));
         take_inbox(r);
         give_up_overdue(r, false);
         if (any_due(r))

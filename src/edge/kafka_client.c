@@ -4,14 +4,6 @@
 #include "causeway/memory.h"
 
 #include <signal.h>
-#include <time.h>
-
-uint64_t kafka_clock_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void kafka_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, const char *name)
 {

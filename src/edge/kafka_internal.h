@@ -4,6 +4,7 @@
    log, kafka_source.c turns the wheel. */
 #pragma once
 
+#include "causeway/clock.h"
 #include "causeway/kafka.h"
 #include "causeway/lock.h"
 #include "causeway/metrics.h"
@@ -26,8 +27,6 @@ rd_kafka_t *kafka_client_create(rd_kafka_type_t type, const rd_kafka_conf_t *con
 void kafka_log(const rd_kafka_t *client, int level, const char *facility, const char *text);
 
 /* --- kafka_client.c --- */
-
-uint64_t kafka_clock_ms(void); /* monotonic */
 
 /* A thread that gets no signals: those are for the thread that waits for them. */
 void kafka_thread_start(pthread_t *thread, void *(*run)(void *), void *argument, const char *name);

@@ -97,7 +97,7 @@ static void on_written(struct kafka_letters *l)
     l->attempts = 0;
     l->trouble[0] = '\0';
     l->moved = false;
-    l->commit_at = kafka_clock_ms() + COMMIT_MS;
+    l->commit_at = clock_monotonic_ms() + COMMIT_MS;
 }
 
 static void on_failure(struct kafka_letters *l, const char *trouble)
@@ -129,7 +129,7 @@ static bool commit_batch(struct kafka_letters *l)
 
 static void finish_batch(struct kafka_letters *l)
 {
-    bool due = l->moved && kafka_clock_ms() >= l->commit_at;
+    bool due = l->moved && clock_monotonic_ms() >= l->commit_at;
     if ((l->failed || due || letter_writer_count(l->writer) > 0) && !commit_batch(l) && !l->astray)
         l->astray = !letter_places_rewind(&l->places, l->consumer);
     letter_places_end_batch(&l->places);
@@ -212,7 +212,7 @@ static void take(struct kafka_letters *l, const rd_kafka_message_t *m)
     judge(l, m);
     letter_places_note(&l->places, at, m->offset);
     if (!l->moved && !l->failed)
-        l->commit_at = kafka_clock_ms() + COMMIT_MS;
+        l->commit_at = clock_monotonic_ms() + COMMIT_MS;
     l->moved = true;
 }
 
@@ -292,10 +292,10 @@ static void close_consumer(struct kafka_letters *l)
     if (!l->consumer)
         return;
     bool brief = l->places.owned->cnt == 0 && atomic_load(&l->stopping);
-    uint64_t deadline = kafka_clock_ms() + (brief ? CLOSE_BRIEF_MS : CLOSE_MS);
+    uint64_t deadline = clock_monotonic_ms() + (brief ? CLOSE_BRIEF_MS : CLOSE_MS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(l->consumer);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(l->consumer, queue);
-    while (!error && !rd_kafka_consumer_closed(l->consumer) && kafka_clock_ms() < deadline)
+    while (!error && !rd_kafka_consumer_closed(l->consumer) && clock_monotonic_ms() < deadline)
         serve_closing(l, queue);
     if (error)
         rd_kafka_error_destroy(error);
@@ -338,7 +338,7 @@ static void make_topic(struct kafka_letters *l, int brokers, char *detail, size_
 
 static void look_at_topic(struct kafka_letters *l)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     if (l->there || now < l->look_at)
         return;
     char detail[DETAIL_BYTES] = "";
@@ -363,7 +363,7 @@ static void look_at_topic(struct kafka_letters *l)
 
 static void measure_lag(struct kafka_letters *l)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     if (now < l->lag_at || !l->consumer)
         return;
     l->lag_at = now + LAG_MS;

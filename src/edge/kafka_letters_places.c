@@ -80,9 +80,9 @@ bool letter_places_rewind(struct letter_places *p, rd_kafka_t *consumer)
 bool letter_places_ask(
     rd_kafka_t *consumer, rd_kafka_topic_partition_list_t *partitions, const atomic_bool *stopping)
 {
-    uint64_t deadline = kafka_clock_ms() + COMMITTED_MS;
+    uint64_t deadline = clock_monotonic_ms() + COMMITTED_MS;
     bool known = false;
-    while (!known && !atomic_load(stopping) && kafka_clock_ms() < deadline) {
+    while (!known && !atomic_load(stopping) && clock_monotonic_ms() < deadline) {
         known = !rd_kafka_committed(consumer, partitions, COMMITTED_STEP_MS);
         for (int i = 0; i < partitions->cnt; i++)
             known = known && !partitions->elems[i].err;

@@ -63,13 +63,13 @@ typedef rd_kafka_error_t *(*step)(struct letter_writer *w, void *context, int wa
 
 static bool persist(struct letter_writer *w, const char *what, step take, void *context, int patience_ms)
 {
-    uint64_t deadline = kafka_clock_ms() + (uint64_t)patience_ms;
+    uint64_t deadline = clock_monotonic_ms() + (uint64_t)patience_ms;
     for (;;) {
         rd_kafka_error_t *error = take(w, context, STEP_MS);
         if (!error)
             return true;
-        bool again =
-            rd_kafka_error_is_retriable(error) && !atomic_load(w->stopping) && kafka_clock_ms() < deadline;
+        bool again = rd_kafka_error_is_retriable(error) && !atomic_load(w->stopping) &&
+                     clock_monotonic_ms() < deadline;
         if (!again)
             (void)rd_kafka_poll(w->producer, 0); /* a letter's own fault says more than the transaction's */
         if (!again && !*w->trouble)

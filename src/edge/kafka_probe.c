@@ -145,13 +145,14 @@ static void take(struct round *o, const rd_kafka_message_t *m)
 
 static void fetch(struct round *o)
 {
-    uint64_t heard = kafka_clock_ms();
-    while (o->open_count > 0 && kafka_clock_ms() - heard < SILENCE_MS && !atomic_load(&o->probe->stopping)) {
+    uint64_t heard = clock_monotonic_ms();
+    while (
+        o->open_count > 0 && clock_monotonic_ms() - heard < SILENCE_MS && !atomic_load(&o->probe->stopping)) {
         rd_kafka_message_t *m = rd_kafka_consume_queue(o->queue, SLICE_MS);
         if (!m)
             continue;
         take(o, m);
-        heard = kafka_clock_ms();
+        heard = clock_monotonic_ms();
         rd_kafka_message_destroy(m);
     }
 }

@@ -178,7 +178,7 @@ static bool take(struct kafka_replay *r, const rd_kafka_message_t *m)
         return false;
     }
     replay_set_away(r, false);
-    r->heard_at = kafka_clock_ms();
+    r->heard_at = clock_monotonic_ms();
     return take_record(r, reel, m);
 }
 
@@ -229,7 +229,7 @@ static void detach(struct kafka_replay *r)
 static bool renew_client_when_due(struct kafka_replay *r)
 {
     (void)rd_kafka_poll(r->client, 0);
-    if (!r->fatal && (!r->away || kafka_clock_ms() - r->away_since < RENEW_AFTER_MS))
+    if (!r->fatal && (!r->away || clock_monotonic_ms() - r->away_since < RENEW_AFTER_MS))
         return true;
     detach(r);
     close_client(r);
@@ -337,7 +337,7 @@ static bool broke(struct kafka_replay *r)
 
 static void notice_standstill(struct kafka_replay *r)
 {
-    if (r->stepped_at == 0 || kafka_clock_ms() - r->stepped_at < STILL_MS)
+    if (r->stepped_at == 0 || clock_monotonic_ms() - r->stepped_at < STILL_MS)
         return;
     read_again(r);
     r->anew = true;
@@ -346,21 +346,21 @@ static void notice_standstill(struct kafka_replay *r)
 /* librdkafka tells once that all brokers are down; what it had fetched before may still come after that. */
 static void look_for_brokers(struct kafka_replay *r)
 {
-    if (kafka_clock_ms() - r->heard_at < SILENCE_MS)
+    if (clock_monotonic_ms() - r->heard_at < SILENCE_MS)
         return;
     replay_set_away(r, !replay_ask_topics(r));
-    r->heard_at = kafka_clock_ms();
+    r->heard_at = clock_monotonic_ms();
 }
 
 bool kafka_replay_begin(struct kafka_replay *r, struct kafka_replay_part *parts, size_t count)
 {
     CHECK(!r->reels);
-    uint64_t deadline = kafka_clock_ms() + PATIENCE_MS;
+    uint64_t deadline = clock_monotonic_ms() + PATIENCE_MS;
     if (!r->client && !open_client(r))
         return false;
     set_up(r, parts, count);
     while (!settled(r)) {
-        if (kafka_clock_ms() >= deadline || !renew_client_when_due(r)) {
+        if (clock_monotonic_ms() >= deadline || !renew_client_when_due(r)) {
             kafka_replay_end(r);
             return false;
         }
@@ -373,14 +373,14 @@ bool kafka_replay_begin(struct kafka_replay *r, struct kafka_replay_part *parts,
         read_again(r);
     hush(r);
     r->begun = true;
-    r->heard_at = kafka_clock_ms();
+    r->heard_at = clock_monotonic_ms();
     return true;
 }
 
 enum kafka_replay_step kafka_replay_step(struct kafka_replay *r, size_t records_max, int wait_ms)
 {
     CHECK(r->begun);
-    uint64_t now = kafka_clock_ms(), deadline = now + (uint64_t)wait_ms;
+    uint64_t now = clock_monotonic_ms(), deadline = now + (uint64_t)wait_ms;
     size_t handed = 0;
     if (!r->client ? !open_client(r) : !renew_client_when_due(r))
         return REPLAY_AWAY;
@@ -394,7 +394,7 @@ enum kafka_replay_step kafka_replay_step(struct kafka_replay *r, size_t records_
             return REPLAY_BROKEN;
         }
         nudge_when_due(r);
-        now = kafka_clock_ms();
+        now = clock_monotonic_ms();
         int wait = handed > 0 || now >= deadline ? 0 : (int)(deadline - now);
         rd_kafka_message_t *m = next_message(r, wait < LOCATE_MS ? wait : LOCATE_MS);
         if (m) {
@@ -404,7 +404,7 @@ enum kafka_replay_step kafka_replay_step(struct kafka_replay *r, size_t records_
             break;
         }
     }
-    r->stepped_at = kafka_clock_ms();
+    r->stepped_at = clock_monotonic_ms();
     if (r->open_count == 0)
         return REPLAY_DONE;
     if (handed == 0)

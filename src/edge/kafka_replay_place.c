@@ -11,7 +11,7 @@
 void replay_set_away(struct kafka_replay *r, bool away)
 {
     if (away && !r->away)
-        r->away_since = kafka_clock_ms();
+        r->away_since = clock_monotonic_ms();
     r->away = away;
 }
 
@@ -21,7 +21,7 @@ void replay_start(struct kafka_replay *r, struct reel *reel, int64_t offset)
 {
     struct kafka_replay_part *p = reel->part;
     if (rd_kafka_consume_start_queue(reel->history->handle, p->partition, offset, r->queue) != 0) {
-        reel->retry_at = kafka_clock_ms() + DOUBT_MS;
+        reel->retry_at = clock_monotonic_ms() + DOUBT_MS;
         return;
     }
     reel->reading = true;
@@ -35,7 +35,7 @@ void replay_lose(struct kafka_replay *r, struct reel *reel, uint64_t again_in_ms
         return;
     (void)rd_kafka_consume_stop(reel->history->handle, reel->part->partition);
     reel->reading = false;
-    reel->retry_at = kafka_clock_ms() + again_in_ms;
+    reel->retry_at = clock_monotonic_ms() + again_in_ms;
     r->lost_count++;
 }
 
@@ -85,7 +85,7 @@ static void skip(struct kafka_replay *r, struct reel *reel, int64_t low)
 /* The second look at the same bad news, some time after the first? */
 static bool sure(struct reel *reel)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     if (reel->doubted_at)
         return now - reel->doubted_at >= DOUBT_MS;
     reel->doubted_at = now;
@@ -157,7 +157,7 @@ bool replay_ask_topics(struct kafka_replay *r)
 /* Asks for the ends of what is due and there. `out` tells which reel is at which place of the list. */
 static rd_kafka_topic_partition_list_t *list_due(struct kafka_replay *r, struct reel **out)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)r->lost_count);
     for (size_t i = 0; i < r->reel_count; i++) {
         struct reel *reel = &r->reels[i];
@@ -175,7 +175,7 @@ static rd_kafka_topic_partition_list_t *list_due(struct kafka_replay *r, struct 
 
 void replay_locate(struct kafka_replay *r)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     if (r->lost_count == 0 || now < r->locate_at)
         return;
     size_t needed = 0;
@@ -196,5 +196,5 @@ void replay_locate(struct kafka_replay *r)
     rd_kafka_topic_partition_list_destroy(list);
     free(ends);
     free(reels);
-    r->locate_at = kafka_clock_ms() + LOCATE_MS;
+    r->locate_at = clock_monotonic_ms() + LOCATE_MS;
 }

@@ -73,7 +73,7 @@ static void set_reached(struct kafka_source *s, bool reached)
     if (!reached)
         hurry_traces(s); /* who comes back need not be who went */
     s->reached = reached;
-    s->away_since = kafka_clock_ms();
+    s->away_since = clock_monotonic_ms();
     s->report_at = 0;
     if (reached) {
         log_info("kafka", "brokers answer");
@@ -130,7 +130,7 @@ static bool open_client(struct kafka_source *s)
         return false;
     }
     s->reader.queue = rd_kafka_queue_new(s->reader.client);
-    s->away_since = kafka_clock_ms();
+    s->away_since = clock_monotonic_ms();
     for (size_t i = 0; i < s->topic_count; i++)
         kafka_topic_attach(s->topics[i], &s->reader);
     return true;
@@ -150,7 +150,7 @@ static void close_client(struct kafka_source *s)
 
 static void renew_client_when_due(struct kafka_source *s)
 {
-    bool hopeless = !s->reached && kafka_clock_ms() - s->away_since > RENEW_AFTER_MS;
+    bool hopeless = !s->reached && clock_monotonic_ms() - s->away_since > RENEW_AFTER_MS;
     if (!atomic_exchange(&s->renewing, false) && !hopeless)
         return;
     close_client(s);
@@ -162,7 +162,7 @@ static void renew_client_when_due(struct kafka_source *s)
 static void answer_alarm(struct kafka_source *s)
 {
     struct kafka_call call;
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     while (kafka_alarm_take(&s->alarm, &call))
         for (size_t i = 0; i < s->topic_count; i++)
             if (call.partition < 0 || strcmp(call.topic, s->topics[i]->name) == 0)
@@ -171,7 +171,7 @@ static void answer_alarm(struct kafka_source *s)
 
 static void notice_standstill(struct kafka_source *s)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < s->topic_count && s->turn_at && now - s->turn_at > STILL_MS; i++)
         kafka_topic_on_alarm(s->topics[i], -1, now);
     s->turn_at = now;
@@ -195,11 +195,11 @@ static bool take(struct kafka_source *s, rd_kafka_message_t *m)
     if (!m->err) {
         CHECK(t); /* every handle was made by kafka_topic_attach */
         set_reached(s, true);
-        s->last_record_at = kafka_clock_ms();
+        s->last_record_at = clock_monotonic_ms();
         return hand_on(s, t, m);
     }
     if (t && !t->left)
-        kafka_topic_on_error(t, m, kafka_clock_ms());
+        kafka_topic_on_error(t, m, clock_monotonic_ms());
     else if (!t)
         on_error(s->reader.client, m->err, rd_kafka_message_errstr(m), s);
     return false;
@@ -230,7 +230,7 @@ static bool may_read(struct kafka_source *s)
     }
     if (!asked || asked(s->reader.owner, s->settled))
         return true;
-    s->last_record_at = kafka_clock_ms(); /* it is not Kafka that is quiet */
+    s->last_record_at = clock_monotonic_ms(); /* it is not Kafka that is quiet */
     (void)nanosleep(&(struct timespec){.tv_nsec = CLOSED_WAIT_NS}, NULL);
     return false;
 }
@@ -239,7 +239,7 @@ static bool may_read(struct kafka_source *s)
  * due. */
 static bool check_next_topic(struct kafka_source *s)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     bool looking = atomic_exchange(&s->looking, false);
     for (size_t i = 0; i < s->topic_count && looking; i++)
         s->topics[i]->check_at = 0;
@@ -270,7 +270,7 @@ static void follow_verification(struct kafka_source *s)
         atomic_store(&s->verify_read, done);
     if (s->verify_round == done && asked > done) {
         s->verify_round = asked;
-        s->verify_since = kafka_clock_ms();
+        s->verify_since = clock_monotonic_ms();
         hurry_traces(s);
     }
     if (s->verify_round == done)
@@ -339,12 +339,12 @@ static bool all_placed(const struct kafka_source *s)
             return false;
         caught_up = caught_up && kafka_topic_caught_up(s->topics[i]);
     }
-    return caught_up || kafka_clock_ms() - s->last_record_at > QUIET_MS;
+    return caught_up || clock_monotonic_ms() - s->last_record_at > QUIET_MS;
 }
 
 static void report(struct kafka_source *s)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     if (now < s->report_at)
         return;
     s->report_at = now + REPORT_MS;

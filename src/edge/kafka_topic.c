@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     ANSWER_MS = 1000,   /* for one question; also what a stop may have to wait for */
@@ -28,19 +27,12 @@ struct watermarks {
     int64_t low, high; /* -1: unknown */
 };
 
-static int64_t wall_clock_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 struct kafka_topic *kafka_topic_create(
     struct slice name, const struct kafka_source_start *starts, size_t start_count)
 {
     struct kafka_topic *t = xcalloc(1, sizeof *t);
     t->name = xstrndup(name.data, name.size);
-    t->known_since = wall_clock_ms();
+    t->known_since = clock_wall_ms();
     t->records = metric_label(METRIC_RECORDS, t->name);
     t->starts = xcalloc(start_count + 1, sizeof *t->starts);
     for (size_t i = 0; i < start_count; i++)
@@ -103,7 +95,7 @@ void kafka_topic_leave(struct kafka_topic *t)
 void kafka_topic_take_up(struct kafka_topic *t, struct kafka_reader *r)
 {
     t->left = false;
-    t->known_since = wall_clock_ms();
+    t->known_since = clock_wall_ms();
     t->start_count = 0;
     t->trouble = t->fetch_trouble = RD_KAFKA_RESP_ERR_NO_ERROR;
     for (int32_t id = 0; id < t->partition_count; id++) {
@@ -192,7 +184,7 @@ static void grow(struct kafka_topic *t, int32_t count)
 static void on_missing(struct kafka_topic *t)
 {
     if (!t->missing)
-        t->missing_at = kafka_clock_ms();
+        t->missing_at = clock_monotonic_ms();
     t->missing = true;
     for (int32_t id = 0; id < t->partition_count; id++) {
         if (t->partitions[id].state != PARTITION_READING)
@@ -221,7 +213,7 @@ static void note_leaders(struct kafka_topic *t, const struct rd_kafka_metadata_t
     for (int32_t id = 0; id < t->partition_count; id++) {
         struct kafka_partition *p = &t->partitions[id];
         if (p->led && !led[id])
-            p->unled_at = kafka_clock_ms();
+            p->unled_at = clock_monotonic_ms();
         p->led = led[id];
     }
     free(led);

@@ -32,7 +32,7 @@ void kafka_trace_record(struct kafka_trace *trace, const rd_kafka_message_t *m)
     if (trace->mark.offset >= 0)
         return;
     trace->mark = trace->last;
-    trace->ask_at = kafka_clock_ms() + LOOK_MS;
+    trace->ask_at = clock_monotonic_ms() + LOOK_MS;
 }
 
 /* An end that was lost and written anew shows only in the record that was the last one before. */
@@ -42,7 +42,7 @@ static void hurry(struct kafka_trace *trace)
     if (trace->last.offset > newest->offset && trace->tail_count < TRACE_TAILS_MAX)
         trace->tails[trace->tail_count++] = trace->last;
     trace->ask_at = 0;
-    trace->hurried_at = kafka_clock_ms();
+    trace->hurried_at = clock_monotonic_ms();
 }
 
 void kafka_trace_hurry(struct kafka_topic *t)
@@ -104,13 +104,13 @@ static void ask(struct kafka_topic *t, int32_t id, struct kafka_probe *probe)
     if (trace->of_held < 0)
         trace->next_mark = trace->tail_count > 0 ? trace->tails[0] : trace->last;
     trace->asked = true;
-    trace->asked_at = kafka_clock_ms();
+    trace->asked_at = clock_monotonic_ms();
     kafka_probe_ask(probe, t->name, &question);
 }
 
 void kafka_trace_ask(struct kafka_topic *t, struct kafka_probe *probe)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     for (int32_t id = 0; id < t->live_count && !t->missing; id++) {
         const struct kafka_partition *p = &t->partitions[id];
         bool due = p->trace.mark.offset >= 0 && !p->trace.asked && now >= p->trace.ask_at;
@@ -126,7 +126,7 @@ static bool is_away(const struct kafka_topic *t, const struct kafka_partition *p
 
 bool kafka_trace_verified(struct kafka_topic *t, uint64_t since)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     bool verified = true;
     for (int32_t id = 0; id < t->live_count; id++) {
         struct kafka_partition *p = &t->partitions[id];
@@ -141,7 +141,7 @@ bool kafka_trace_verified(struct kafka_topic *t, uint64_t since)
 
 bool kafka_trace_read_out(const struct kafka_topic *t)
 {
-    uint64_t now = kafka_clock_ms();
+    uint64_t now = clock_monotonic_ms();
     for (int32_t id = 0; id < t->live_count; id++) {
         const struct kafka_partition *p = &t->partitions[id];
         bool more = p->position < p->trace.same_high && now - p->trace.same_at < TAIL_MS;
@@ -178,7 +178,7 @@ static void take_next_mark(struct kafka_trace *trace)
         memmove(&trace->tails[0], &trace->tails[1], --trace->tail_count * sizeof trace->tails[0]);
     trace->mark = trace->next_mark;
     bool at_once = tail || trace->tail_count > 0 || trace->asked_at < trace->hurried_at;
-    trace->ask_at = at_once ? 0 : kafka_clock_ms() + LOOK_MS;
+    trace->ask_at = at_once ? 0 : clock_monotonic_ms() + LOOK_MS;
 }
 
 static void on_same(struct kafka_topic *t, struct kafka_reader *r, int32_t id)
@@ -249,7 +249,7 @@ void kafka_trace_answer(struct kafka_reader *r, const struct kafka_probe_answer 
     if (a->verdict == PROBE_SAME)
         on_same(t, r, a->partition);
     else if (a->verdict == PROBE_UNANSWERED)
-        trace->ask_at = kafka_clock_ms() + RETRY_MS;
+        trace->ask_at = clock_monotonic_ms() + RETRY_MS;
     else if (a->verdict == PROBE_RETAINED && trace->of_held < 0)
         on_retained(t, r, a);
     else
